@@ -1,0 +1,146 @@
+/* The life of one call: what to send next, and what an answer means.
+ *
+ * A call performs no input or output. Asked what to do (`next`), it says: send this, wait until
+ * then, or done. It is told what came back (`answered`) or how sending failed (`failed`), and asked
+ * again. The access token, the clock, refusals that pass, retries and the total deadline are all
+ * inside; time comes in as an argument.
+ *
+ *     while ((action = ks_call_next(&call, now, &step)) != KS_CALL_DONE) {
+ *         if (action == KS_CALL_SEND) … ks_call_answered(…) or ks_call_failed(…)
+ *         else … wait until step.until, or sooner if another call of this client moved …
+ *     }
+ */
+#ifndef KS_CALL_H
+#define KS_CALL_H
+
+#include "core/client.h"
+#include "core/fault.h"
+
+enum {
+    KS_CALL_HEADERS_MAX = 8,
+    KS_CALL_REQUEST_MAX = 1024 * 1024 /* bytes of method, URL, headers and body together */
+};
+
+typedef enum ks_call_auth {
+    KS_AUTH_NONE, /* neither Api-Key nor Access-Token: the simulations */
+    KS_AUTH_KEY,  /* Api-Key alone: the token operation */
+    KS_AUTH_TOKEN
+} ks_call_auth;
+
+typedef struct ks_header {
+    ks_span name;
+    ks_span value;
+} ks_header;
+
+/* What to call. Spans may be empty; all are copied. */
+typedef struct ks_call_options {
+    ks_span method;
+    ks_span path; /* follows the client's address; starts with a slash */
+    ks_span body;
+    ks_span timezone; /* of lists */
+    ks_header extra;  /* one more header */
+    ks_call_auth auth;
+    bool write;      /* it changes something: never repeated unless provably not done */
+    int64_t timeout; /* ms for everything: attempts, pauses, the token */
+} ks_call_options;
+
+typedef struct ks_send {
+    ks_span method;
+    ks_span url;
+    ks_span body;
+    ks_header headers[KS_CALL_HEADERS_MAX];
+    size_t header_count;
+    int64_t timeout; /* ms left */
+} ks_send;
+
+typedef enum ks_call_action { KS_CALL_SEND, KS_CALL_WAIT, KS_CALL_DONE } ks_call_action;
+
+typedef struct ks_step {
+    ks_send send;        /* of SEND; its spans last until the call is told something */
+    int64_t until;       /* of WAIT, monotonic */
+    bool wait_for_token; /* of WAIT: ask again as soon as another call has ended a step */
+} ks_step;
+
+typedef struct ks_answer {
+    int status;
+    ks_span body;
+    ks_span date;        /* the header's value, or nothing */
+    ks_span retry_after; /* likewise */
+} ks_answer;
+
+/* How far a request got before sending failed. Whatever the transport can't tell for certain is the
+ * later one. */
+typedef enum ks_reached {
+    KS_REACHED_NOTHING, /* no byte of the request was written, up to here … */
+    KS_REACHED_SENDING, /* … and from here on one may have been */
+} ks_reached;
+
+typedef enum ks_loss {
+    KS_LOSS_PASSING, /* a network's fault: another attempt may do better */
+    KS_LOSS_TIMEOUT,
+    KS_LOSS_GARBLED, /* what came back was no HTTP */
+    KS_LOSS_LASTING, /* such as a certificate that can't be trusted: don't try again */
+    KS_LOSS_CANCELLED
+} ks_loss;
+
+typedef struct ks_failure {
+    ks_loss loss;
+    ks_reached reached;
+    ks_span message;
+} ks_failure;
+
+typedef enum ks_call_state {
+    KS_STATE_READY,
+    KS_STATE_SENT_TOKEN,
+    KS_STATE_SENT,
+    KS_STATE_PAUSED,
+    KS_STATE_DONE
+} ks_call_state;
+
+/* Read `state`, `succeeded`, `data`, `fault`, `attempts`, `http_status`; the rest is private. */
+typedef struct ks_call {
+    ks_client *client;
+    ks_call_state state;
+    bool succeeded;
+    ks_span data; /* JSON of the answer's data; points into the body given to `answered` */
+    ks_fault fault;
+    int attempts; /* requests of the operation; those for a token don't count */
+    int http_status;
+
+    ks_text block; /* the copies behind the spans */
+    ks_span method;
+    ks_span url;
+    ks_span body;
+    ks_span timezone;
+    ks_header extra;
+    ks_call_auth auth;
+    bool write;
+    int64_t deadline;
+    char stamp[24];
+    int64_t sent_at;
+    int64_t paused_until;
+    ks_outcome standing; /* what the operation's attempts so far amount to */
+    uint32_t ticket;     /* of the token fetch that this call is at */
+    uint32_t generation; /* of the token that was sent */
+    bool fetching;
+    bool fetched; /* this call's own fetch succeeded: use that token as it is */
+    bool clock_replayed;
+    bool token_replayed;
+    int token_attempts;
+    int32_t spent; /* on the last retry */
+} ks_call;
+
+/* Starts a call at `now`. False where the request is too large or memory ran out; then nothing is
+ * to be cleaned up. */
+bool ks_call_init(ks_call *call, ks_client *client, const ks_call_options *options, ks_now now);
+
+/* May be called at any time, and twice; what the call held for others is given up. */
+void ks_call_cleanup(ks_call *call);
+
+ks_call_action ks_call_next(ks_call *call, ks_now now, ks_step *step);
+
+/* Tell what came of the last SEND. Anything told at another time is not listened to. */
+void ks_call_answered(ks_call *call, ks_now now, const ks_answer *answer);
+void ks_call_failed(ks_call *call, ks_now now, const ks_failure *failure);
+
+#endif

@@ -1,0 +1,44 @@
+#include "core/client.h"
+
+#include <stdlib.h>
+
+static const char token_path[] = "/merchant/token";
+
+ks_client *ks_client_new(const ks_client_options *options) {
+    ks_client *client = calloc(1, sizeof *client);
+    if (client == NULL)
+        return NULL;
+    client->references = 1;
+    ks_text_init(&client->address, KS_CLIENT_OPTION_MAX, KS_TEXT_PLAIN);
+    ks_text_init(&client->token_url, KS_CLIENT_OPTION_MAX + sizeof token_path, KS_TEXT_PLAIN);
+    ks_text_init(&client->api_key, KS_CLIENT_OPTION_MAX, KS_TEXT_SECRET);
+    ks_text_init(&client->language, KS_CLIENT_OPTION_MAX, KS_TEXT_PLAIN);
+    ks_clock_init(&client->clock);
+    ks_token_init(&client->token);
+    ks_retry_init(&client->retry, options->seed);
+    if (!ks_text_append_span(&client->address, options->address) ||
+        !ks_text_append_span(&client->token_url, options->address) ||
+        !ks_text_append(&client->token_url, token_path, sizeof token_path - 1) ||
+        !ks_text_append_span(&client->api_key, options->api_key) ||
+        !ks_text_append_span(&client->language, options->language)) {
+        ks_client_release(client);
+        return NULL;
+    }
+    return client;
+}
+
+ks_client *ks_client_acquire(ks_client *client) {
+    client->references++;
+    return client;
+}
+
+void ks_client_release(ks_client *client) {
+    if (client == NULL || --client->references > 0)
+        return;
+    ks_text_cleanup(&client->address);
+    ks_text_cleanup(&client->token_url);
+    ks_text_cleanup(&client->api_key);
+    ks_text_cleanup(&client->language);
+    ks_token_cleanup(&client->token);
+    free(client);
+}

@@ -1,0 +1,102 @@
+#include "core/clock.h"
+
+#include <string.h>
+
+enum {
+    RESOLUTION = 1000,     /* a Date header says the second, not where in it */
+    DRIFT = 5000,          /* clocks are taken to part by one millisecond in so many: 200 ppm */
+    MARGIN = 1000,         /* servers of one fleet may disagree by this much */
+    UNKNOWN_MARGIN = 25000 /* the tolerated age is 60 s and the tolerated future nothing [P] */
+};
+
+void ks_clock_init(ks_clock *clock) {
+    *clock = (ks_clock){0};
+}
+
+static int64_t drift_since(const ks_clock *clock, int64_t monotonic) {
+    return (monotonic - clock->learnt) / DRIFT;
+}
+
+void ks_clock_learn(ks_clock *clock, int64_t sent, int64_t received, int64_t date) {
+    /* The server read its clock somewhere between `sent` and `received`. */
+    int64_t earliest = date - received;
+    int64_t latest = date + RESOLUTION - sent;
+    if (clock->known) {
+        int64_t drift = drift_since(clock, received);
+        int64_t known_earliest = clock->earliest - drift;
+        int64_t known_latest = clock->latest + drift;
+        if (known_earliest <= latest && known_latest >= earliest) {
+            earliest = known_earliest > earliest ? known_earliest : earliest;
+            latest = known_latest < latest ? known_latest : latest;
+        }
+    }
+    clock->earliest = earliest;
+    clock->latest = latest;
+    clock->learnt = received;
+    clock->known = true;
+}
+
+void ks_clock_distrust(ks_clock *clock) {
+    clock->known = false;
+}
+
+int64_t ks_clock_stamp(const ks_clock *clock, ks_now now) {
+    if (!clock->known)
+        return now.wall - UNKNOWN_MARGIN;
+    return now.monotonic + clock->earliest - drift_since(clock, now.monotonic) - MARGIN;
+}
+
+int64_t ks_clock_latest(const ks_clock *clock, ks_now now) {
+    if (!clock->known)
+        return now.wall;
+    return now.monotonic + clock->latest + drift_since(clock, now.monotonic);
+}
+
+/* Reads `count` digits at `text`; -1 where there is anything else. */
+static int digits(const char *text, size_t count) {
+    int value = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return -1;
+        value = value * 10 + (text[i] - '0');
+    }
+    return value;
+}
+
+static int month_of(const char *text) {
+    static const char names[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+    for (int i = 0; i < 12; i++) {
+        if (memcmp(names + 3 * i, text, 3) == 0)
+            return i + 1;
+    }
+    return -1;
+}
+
+/* Days from 1970-01-01, with March as a year's first month so that the leap day is its last. */
+static int64_t days_of(int year, int month, int day) {
+    if (month <= 2) {
+        year -= 1;
+        month += 12;
+    }
+    int64_t leaps = year / 4 - year / 100 + year / 400;
+    return (int64_t)365 * year + leaps + (153 * (month - 3) + 2) / 5 + day - 719469;
+}
+
+bool ks_clock_parse_date(const char *text, size_t size, int64_t *date) {
+    /*                           0123456789012345678901234567 */
+    static const char shape[] = "###, ## ### #### ##:##:## GMT";
+    if (size != sizeof shape - 1)
+        return false;
+    for (size_t i = 0; i < size; i++) {
+        if (shape[i] != '#' && shape[i] != text[i])
+            return false;
+    }
+    int day = digits(text + 5, 2), month = month_of(text + 8), year = digits(text + 12, 4);
+    int hour = digits(text + 17, 2), minute = digits(text + 20, 2), second = digits(text + 23, 2);
+    if (day < 1 || day > 31 || month < 1 || year < 1970 || hour < 0 || hour > 23 || minute < 0 ||
+        minute > 59 || second < 0 || second > 60)
+        return false;
+    int64_t seconds = days_of(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
+    *date = seconds * 1000;
+    return true;
+}

@@ -1,0 +1,54 @@
+/* Where the server's clock is.
+ *
+ * The platform refuses a Timestamp from its own future or older than 60 s, and machines' clocks are
+ * wrong. Every answer's `Date` header, errors included, tells the server's time to the second, and
+ * so bounds the distance between its clock and this machine's monotonic one. The bounds narrow as
+ * answers come and widen slowly with age, since no two clocks run alike.
+ *
+ * All times are milliseconds. The caller says what time it is; nothing here asks.
+ */
+#ifndef KS_CLOCK_H
+#define KS_CLOCK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* This machine's two clocks, read together. `wall` counts from 1970 and may be wrong or jump;
+ * `monotonic` counts from anywhere and does neither. */
+typedef struct ks_now {
+    int64_t monotonic;
+    int64_t wall;
+} ks_now;
+
+/* Server time lies between `monotonic + earliest` and `monotonic + latest`, as known at `learnt`.
+ */
+typedef struct ks_clock {
+    int64_t earliest;
+    int64_t latest;
+    int64_t learnt;
+    bool known;
+} ks_clock;
+
+void ks_clock_init(ks_clock *clock);
+
+/* Takes in an answer: `date` is its Date header in ms, `sent` and `received` the monotonic times
+ * around the request. An answer that contradicts what was known replaces it: clocks get set. */
+void ks_clock_learn(ks_clock *clock, int64_t sent, int64_t received, int64_t date);
+
+/* Forgets what was known, for when the server says that a Timestamp was wrong. */
+void ks_clock_distrust(ks_clock *clock);
+
+/* A Timestamp for a request sent now: never in the server's future, as far as answers have told.
+ * Before the first answer this machine's clock is taken, set back by half of what the platform
+ * tolerates, so that a clock up to about 25 s wrong either way costs nothing. */
+int64_t ks_clock_stamp(const ks_clock *clock, ks_now now);
+
+/* The latest time it can be on the server now. */
+int64_t ks_clock_latest(const ks_clock *clock, ks_now now);
+
+/* Milliseconds of an HTTP date such as `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, IMF-fixdate; the
+ * two obsolete forms are not read). False where the text is none. */
+bool ks_clock_parse_date(const char *text, size_t size, int64_t *date);
+
+#endif

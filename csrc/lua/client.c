@@ -1,0 +1,297 @@
+/* core.client and its calls: csrc/core/call.h for Lua. Times come in as milliseconds of this
+ * machine's two clocks, monotonic and wall, as `core.now()` returns them. */
+#include "core/call.h"
+#include "lua/core.h"
+
+#include <openssl/err.h>
+#include <openssl/rand.h>
+#include <string.h>
+
+#define CLIENT_TYPE "keysecure.core.client"
+#define CALL_TYPE   "keysecure.core.call"
+
+typedef struct client_box {
+    ks_client *client;
+} client_box;
+
+/* Arguments ----------------------------------------------------------------------------------- */
+
+static ks_span opt_span(lua_State *L, int index) {
+    ks_span span = {NULL, 0};
+    if (!lua_isnoneornil(L, index))
+        span.data = luaL_checklstring(L, index, &span.size);
+    return span;
+}
+
+/* The string stays alive as a field of the table at `index`. */
+static ks_span field_span(lua_State *L, int index, const char *name) {
+    ks_span span = {NULL, 0};
+    lua_getfield(L, index, name);
+    if (lua_type(L, -1) == LUA_TSTRING)
+        span.data = lua_tolstring(L, -1, &span.size);
+    lua_pop(L, 1);
+    return span;
+}
+
+static ks_now check_now(lua_State *L, int index) {
+    ks_now now = {(int64_t)luaL_checknumber(L, index), (int64_t)luaL_checknumber(L, index + 1)};
+    return now;
+}
+
+/* Client -------------------------------------------------------------------------------------- */
+
+/* Any number will do, as long as processes get different ones. */
+static uint64_t draw_seed(void) {
+    uint64_t seed = 0;
+    if (RAND_bytes((unsigned char *)&seed, sizeof seed) != 1)
+        ERR_clear_error();
+    return seed;
+}
+
+/* core.client{ address=, api_key=, language=, seed= }; without a seed one is drawn. */
+static int client_new(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TTABLE);
+    client_box *box = lua_newuserdata(L, sizeof *box);
+    box->client = NULL;
+    luaL_setmetatable(L, CLIENT_TYPE);
+    ks_client_options options = {
+        .address = field_span(L, 1, "address"),
+        .api_key = field_span(L, 1, "api_key"),
+        .language = field_span(L, 1, "language"),
+    };
+    lua_getfield(L, 1, "seed");
+    options.seed = lua_isnil(L, -1) ? draw_seed() : (uint64_t)(int64_t)lua_tonumber(L, -1);
+    lua_pop(L, 1);
+    box->client = ks_client_new(&options);
+    if (box->client == NULL)
+        return luaL_error(L, "no memory, or an option of more than %d bytes", KS_CLIENT_OPTION_MAX);
+    return 1;
+}
+
+static int client_gc(lua_State *L) {
+    client_box *box = luaL_checkudata(L, 1, CLIENT_TYPE);
+    ks_client_release(box->client);
+    box->client = NULL;
+    return 0;
+}
+
+static ks_client *check_client(lua_State *L) {
+    client_box *box = luaL_checkudata(L, 1, CLIENT_TYPE);
+    luaL_argcheck(L, box->client != NULL, 1, "the client is closed");
+    return box->client;
+}
+
+/* client:retry_budget(): what is left of it. */
+static int client_retry_budget(lua_State *L) {
+    lua_pushinteger(L, check_client(L)->retry.tokens);
+    return 1;
+}
+
+static int client_tostring(lua_State *L) {
+    lua_pushliteral(L, "keysecure.core client");
+    return 1;
+}
+
+/* Call ---------------------------------------------------------------------------------------- */
+
+/* client:call(method, path, body|nil, auth, write, timeout_ms, monotonic, wall,
+ *             timezone|nil, header|nil, header_value|nil) */
+static int client_call(lua_State *L) {
+    static const char *const auths[] = {"none", "key", "token", NULL};
+    ks_client *client = check_client(L);
+    ks_call_options options = {
+        .method = opt_span(L, 2),
+        .path = opt_span(L, 3),
+        .body = opt_span(L, 4),
+        .auth = (ks_call_auth)luaL_checkoption(L, 5, NULL, auths),
+        .write = lua_toboolean(L, 6),
+        .timeout = (int64_t)luaL_checknumber(L, 7),
+        .timezone = opt_span(L, 10),
+        .extra = {opt_span(L, 11), opt_span(L, 12)},
+    };
+    ks_now now = check_now(L, 8);
+    ks_call *call = lua_newuserdata(L, sizeof *call);
+    memset(call, 0, sizeof *call);
+    luaL_setmetatable(L, CALL_TYPE);
+    if (!ks_call_init(call, client, &options, now))
+        return luaL_error(L, "no memory, or a request of more than %d bytes", KS_CALL_REQUEST_MAX);
+    return 1;
+}
+
+static int call_gc(lua_State *L) {
+    ks_call_cleanup(luaL_checkudata(L, 1, CALL_TYPE));
+    return 0;
+}
+
+static ks_call *check_call(lua_State *L) {
+    ks_call *call = luaL_checkudata(L, 1, CALL_TYPE);
+    luaL_argcheck(L, call->client != NULL, 1, "the call is closed");
+    return call;
+}
+
+static void set_span(lua_State *L, const char *name, ks_span span) {
+    lua_pushlstring(L, span.data, span.size);
+    lua_setfield(L, -2, name);
+}
+
+/* The request that transports are given: see lua/keysecure/transport/curl.lua. */
+static void push_request(lua_State *L, const ks_send *send) {
+    lua_createtable(L, 0, 5);
+    set_span(L, "method", send->method);
+    set_span(L, "url", send->url);
+    if (send->body.size > 0)
+        set_span(L, "body", send->body);
+    lua_pushnumber(L, (lua_Number)send->timeout / 1000);
+    lua_setfield(L, -2, "timeout");
+    lua_createtable(L, 0, (int)send->header_count);
+    for (size_t i = 0; i < send->header_count; i++) {
+        const ks_header *header = &send->headers[i];
+        lua_pushlstring(L, header->name.data, header->name.size);
+        lua_pushlstring(L, header->value.data, header->value.size);
+        lua_rawset(L, -3);
+    }
+    lua_setfield(L, -2, "headers");
+}
+
+static void set_integer(lua_State *L, const char *name, int value) {
+    if (value == 0)
+        return;
+    lua_pushinteger(L, value);
+    lua_setfield(L, -2, name);
+}
+
+static void push_fault(lua_State *L, const ks_call *call) {
+    static const char *const kinds[] = {"", "api", "transport", "timeout", "protocol", "cancelled"};
+    static const char *const outcomes[] = {"not_sent", "refused", "unknown"};
+    const ks_fault *fault = &call->fault;
+    lua_createtable(L, 0, 6);
+    lua_pushstring(L, kinds[fault->kind]);
+    lua_setfield(L, -2, "kind");
+    lua_pushstring(L, outcomes[fault->outcome]);
+    lua_setfield(L, -2, "outcome");
+    lua_pushstring(L, fault->message);
+    lua_setfield(L, -2, "message");
+    lua_pushinteger(L, call->attempts);
+    lua_setfield(L, -2, "attempts");
+    set_integer(L, "code", fault->code);
+    set_integer(L, "http_status", fault->http_status);
+}
+
+/* What to do next:
+ *   "send", request
+ *   "wait", until (monotonic ms), for_token (ask again when another call has ended a step)
+ *   "done", true, data as JSON text or nil, attempts
+ *   "done", false, what failed (the fields of an error) */
+static int push_next(lua_State *L, ks_call *call, ks_now now) {
+    ks_step step;
+    switch (ks_call_next(call, now, &step)) {
+    case KS_CALL_SEND:
+        lua_pushliteral(L, "send");
+        push_request(L, &step.send);
+        return 2;
+    case KS_CALL_WAIT:
+        lua_pushliteral(L, "wait");
+        lua_pushnumber(L, (lua_Number)step.until);
+        lua_pushboolean(L, step.wait_for_token);
+        return 3;
+    case KS_CALL_DONE:
+        break;
+    }
+    lua_pushliteral(L, "done");
+    lua_pushboolean(L, call->succeeded);
+    if (!call->succeeded) {
+        push_fault(L, call);
+        return 3;
+    }
+    if (call->data.data != NULL)
+        lua_pushlstring(L, call->data.data, call->data.size);
+    else
+        lua_pushnil(L);
+    call->data = (ks_span){0}; /* the answer's body is not ours to keep */
+    lua_pushinteger(L, call->attempts);
+    return 4;
+}
+
+/* call:next(monotonic, wall) */
+static int call_next(lua_State *L) {
+    return push_next(L, check_call(L), check_now(L, 2));
+}
+
+/* call:answered(monotonic, wall, status, body, date|nil, retry_after|nil), then as `next` */
+static int call_answered(lua_State *L) {
+    ks_call *call = check_call(L);
+    ks_now now = check_now(L, 2);
+    ks_answer answer = {
+        .status = (int)luaL_checknumber(L, 4),
+        .body = opt_span(L, 5),
+        .date = opt_span(L, 6),
+        .retry_after = opt_span(L, 7),
+    };
+    ks_call_answered(call, now, &answer);
+    return push_next(L, call, now);
+}
+
+static ks_loss loss_of(const char *reason) {
+    static const struct {
+        const char *reason;
+        ks_loss loss;
+    } known[] = {
+        {"timeout", KS_LOSS_TIMEOUT},     {"protocol", KS_LOSS_GARBLED},
+        {"tls", KS_LOSS_LASTING},         {"too_large", KS_LOSS_LASTING},
+        {"memory", KS_LOSS_LASTING},      {"invalid", KS_LOSS_LASTING},
+        {"cancelled", KS_LOSS_CANCELLED}, {"closed", KS_LOSS_CANCELLED},
+    };
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (strcmp(reason, known[i].reason) == 0)
+            return known[i].loss;
+    }
+    return KS_LOSS_PASSING;
+}
+
+/* Silence about how far it got means that it may have got anywhere. */
+static ks_reached reached_of(const char *reached) {
+    static const char *const before_sending[] = {"nothing", "resolved", "connected", "secured"};
+    for (size_t i = 0; i < sizeof before_sending / sizeof *before_sending; i++) {
+        if (strcmp(reached, before_sending[i]) == 0)
+            return KS_REACHED_NOTHING;
+    }
+    return KS_REACHED_SENDING;
+}
+
+/* call:failed(monotonic, wall, reason, reached|nil, message|nil), then as `next` */
+static int call_failed(lua_State *L) {
+    ks_call *call = check_call(L);
+    ks_now now = check_now(L, 2);
+    const char *reason = luaL_optstring(L, 4, "");
+    ks_failure failure = {
+        .loss = loss_of(reason),
+        .reached = reached_of(luaL_optstring(L, 5, "")),
+        .message = opt_span(L, 6),
+    };
+    if (failure.message.size == 0)
+        failure.message = (ks_span){reason, strlen(reason)};
+    ks_call_failed(call, now, &failure);
+    return push_next(L, call, now);
+}
+
+static int call_tostring(lua_State *L) {
+    lua_pushliteral(L, "keysecure.core call");
+    return 1;
+}
+
+void ks_lua_open_client(lua_State *L) {
+    static const luaL_Reg client_methods[] = {
+        {"call", client_call}, {"retry_budget", client_retry_budget},
+        {"__gc", client_gc},   {"__tostring", client_tostring},
+        {NULL, NULL},
+    };
+    static const luaL_Reg call_methods[] = {
+        {"next", call_next}, {"answered", call_answered},   {"failed", call_failed},
+        {"close", call_gc},  {"__tostring", call_tostring}, {"__gc", call_gc},
+        {NULL, NULL},
+    };
+    ks_lua_register_type(L, CLIENT_TYPE, client_methods);
+    ks_lua_register_type(L, CALL_TYPE, call_methods);
+    lua_pushcfunction(L, client_new);
+    lua_setfield(L, -2, "client");
+}

@@ -1,0 +1,106 @@
+--- From a request to a response, whatever carries them.
+--
+-- A request: `method`, `target`, `body`, `peer` (the caller's address) and `header(name)`. A
+-- response: `status`, `body`, `code`, and, for the log, `name` and `note`.
+local needs = require "keysecure.emulator.needs"
+local cqueues = needs "cqueues"
+local protected = needs "http.util".yieldable_pcall
+local arguments = require "keysecure.emulator.arguments"
+local control = require "keysecure.emulator.control"
+local gate = require "keysecure.emulator.gate"
+local operations = require "keysecure.emulator.operations"
+local reply = require "keysecure.emulator.reply"
+local router = require "keysecure.emulator.router"
+
+local dispatch = {}
+
+local function perform(platform, operation, request)
+  local merchant, call, data
+  local refusal
+  merchant, refusal = gate.admit(platform, operation, request)
+  if refusal then
+    return nil, refusal
+  end
+  call, refusal = arguments.read(operation, request, merchant)
+  if call then
+    data, refusal = operations[operation.name](platform, call)
+  end
+  return data, refusal
+end
+
+local function act(platform, operation, request)
+  local language = request.header "language"
+  local ok, data, refusal = protected(perform, platform, operation, request)
+  if not ok then
+    platform.log:failure(operation.name, data)
+    return reply.refusal({ code = 1001 }, language)
+  elseif refusal then
+    return reply.refusal(refusal, language)
+  end
+  return reply.success(operation, data, language)
+end
+
+local function faulty(fault, operation, request)
+  local response = reply.refusal({ code = fault.code or 1001, status = fault.status },
+    request.header "language")
+  if fault.code == 0 then
+    response = reply.success(operation, operation.returns == "cipher" and "" or {})
+  end
+  response.status = fault.status or response.status
+  response.note = "fault"
+  return response
+end
+
+local function with_fault(platform, operation, request, fault)
+  local response
+  if fault.after or not (fault.code or fault.status) then
+    response = act(platform, operation, request)
+  end
+  if fault.delay then
+    cqueues.sleep(fault.delay)
+  end
+  if fault.code or fault.status then
+    response = faulty(fault, operation, request)
+  end
+  return response
+end
+
+local function merchant_call(platform, operation, request)
+  platform.stats:request(operation.name)
+  local fault = platform.faults:take(operation.name)
+  local response = fault and with_fault(platform, operation, request, fault)
+    or act(platform, operation, request)
+  platform.stats:answered(response.code)
+  response.name = operation.name
+  return response
+end
+
+local function misdirected(code, name, request)
+  local response = reply.refusal({ code = code, status = code }, request.header "language")
+  response.name = name
+  return response
+end
+
+--- Answers a request. May yield; never raises.
+---@param platform keysecure.emulator.Platform
+---@param request table
+---@return table response
+function dispatch.answer(platform, request)
+  if control.is_mine(request.target) then
+    return control.answer(platform, request)
+  end
+  local operation, path_values = router.find(request.target)
+  if not operation then
+    return misdirected(404, "unknown path", request)
+  elseif operation.method ~= request.method then
+    local response = misdirected(405, operation.name, request)
+    response.allow = operation.method
+    return response
+  elseif request.too_large then
+    return misdirected(413, operation.name, request)
+  end
+  request.path_values = path_values
+  return merchant_call(platform, operation, request)
+end
+
+return dispatch

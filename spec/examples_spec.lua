@@ -1,0 +1,308 @@
+-- The scripts of examples/, each as a process of its own.
+local api = require "keysecure.api"
+local receivers = require "examples.support.receiver"
+local signature = require "keysecure.signature"
+local support = require "spec.support.emulator"
+
+local merchants = api.environments.emulator.merchants
+
+local function quoted(text)
+  return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+local function interpreter()
+  local i = 0
+  while arg[i - 1] do
+    i = i - 1
+  end
+  return arg[i]
+end
+
+local CLEAN = { KEYSECURE_API_KEY = "", KEYSECURE_API_SECRET = "", KEYSECURE_MODE = "",
+  KEYSECURE_ADDRESS = "", KEYSECURE_CALLBACK_PORT = "", SUMSUB_SHARE_TOKEN = "share-token",
+  KEYSECURE_ENVIRONMENT = "emulator" }
+
+-- Runs an example; answers what it wrote, errors included, and its exit status.
+local function run(example, variables, argument)
+  local words = {}
+  for name, value in pairs(CLEAN) do
+    words[#words + 1] = name .. "=" .. quoted(variables[name] or value)
+  end
+  words[#words + 1] = quoted(interpreter())
+  words[#words + 1] = "-e " .. quoted(string.format("package.path, package.cpath = %q, %q",
+    package.path, package.cpath))
+  words[#words + 1] = "examples/" .. example .. ".lua " .. (argument or "")
+  local pipe = assert(io.popen(table.concat(words, " ") .. " 2>&1; echo \"status $?\"", "r"))
+  local output, status = pipe:read("*a"):match("^(.*)status (%d+)\n$")
+  pipe:close()
+  return output, tonumber(status)
+end
+
+local function contains(text, part)
+  assert(text:find(part, 1, true), "no '" .. part .. "' in:\n" .. text)
+end
+
+local function lacks(text, part)
+  assert(not text:find(part, 1, true), "'" .. part .. "' in:\n" .. text)
+end
+
+-- Nothing that looks like a card number, a token, or a secret of the emulator's merchants.
+local function assert_no_secret(output)
+  assert.is_nil(output:find(("%d"):rep(13) .. "%d*%f[%D]"), output)
+  assert.is_nil(output:find(("%x"):rep(32)), output)
+  for _, merchant in pairs(merchants) do
+    lacks(output, merchant.api_secret)
+  end
+end
+
+local function is_listening(url)
+  return (pcall(support.http, url, "GET", "/"))
+end
+
+describe("examples", function()
+  local peer, here
+
+  setup(function()
+    peer = support.start()
+    here = { KEYSECURE_ADDRESS = peer.address }
+  end)
+  teardown(function() peer:stop() end)
+  after_each(function() peer:reset() end)
+
+  local function with(variables)
+    for name, value in pairs(here) do
+      variables[name] = value
+    end
+    return variables
+  end
+
+  local function plastic()
+    local cards = peer:control("GET", "state").cards
+    assert.equal(1, #cards)
+    return peer:plastic(cards[1].card_no)
+  end
+
+  -- Neither the whole number nor the three digits of the CVV, which money may have by chance.
+  local function assert_no_card_data(output)
+    local card = plastic()
+    lacks(output, card.pan)
+    local rest = output:gsub("%d+%.%d+", "")
+    assert.is_nil(rest:find("%f[%w]" .. card.cvv .. "%f[%W]"), output)
+  end
+
+  describe("issue_card", function()
+    it("issues a funded card in at most twenty lines of code", function()
+      local output, status = run("issue_card", here, "one")
+      assert.equal(0, status, output)
+      assert.matches("^card C%d+ %(Activated%)\t411111%*%*%*%*%*%*%d%d%d%d %d%d/%d%d%d%d\n$",
+        output)
+      assert_no_card_data(output)
+      assert.equal("100.00", peer:control("GET", "state").cardholders[1].balance)
+
+      local count = 0
+      for line in io.lines("examples/issue_card.lua") do
+        if line:find("%S") and not line:find("^%s*%-%-") then
+          count = count + 1
+        end
+      end
+      assert.is_true(count <= 20, "lines: " .. count)
+    end)
+
+    it("runs again with another number, and not with the same", function()
+      local _, status = run("issue_card", here, "one")
+      assert.equal(0, status)
+      _, status = run("issue_card", here, "two")
+      assert.equal(0, status)
+      _, status = run("issue_card", here, "two")
+      assert.equal(1, status)
+    end)
+  end)
+
+  describe("credit_story", function()
+    it("goes from KYC to the deleted card", function()
+      local output, status = run("credit_story", here)
+      assert.equal(0, status, output)
+      for _, part in ipairs { "ks.cardholders:apply", 'card:wait "Activated"', "411111******",
+        "decision approved", "Consumption 12.50 (Success)", "Refund 5.00 (Success)",
+        "account TUSDT 92.50", "(Frozen)", "(Delete)", "11 steps, all as they should be" } do
+        contains(output, part)
+      end
+      assert_no_secret(output)
+      assert_no_card_data(output)
+    end)
+
+    it("ends with 1 and says why when a call is refused", function()
+      assert(peer:control("POST", "faults", { operation = "cards.apply", code = 4003 }))
+      local output, status = run("credit_story", here)
+      assert.equal(1, status, output)
+      contains(output, "failed: cards.apply: ")
+      contains(output, "code 4003, refused")
+      lacks(output, "as they should be")
+    end)
+
+    it("ends with 1 when a step succeeds without doing what it should", function()
+      assert(peer:control("POST", "config", { merchants = { credit = { pci = false } } }))
+      local output, status = run("credit_story", here)
+      assert.equal(1, status, output)
+      contains(output, "pci_not_enabled, code 1013")
+    end)
+  end)
+
+  describe("authorization_story", function()
+    local url, port
+
+    -- A port that was free a moment ago.
+    before_each(function()
+      local receiver = receivers.start(0, { KEYSECURE_ENVIRONMENT = "emulator" })
+      url = receiver.url
+      port = url:match ":(%d+)/"
+      receiver:stop()
+    end)
+
+    it("has its receiver approve one purchase and decline another", function()
+      peer:control("POST", "config", { callback_url = url })
+      local output, status = run("authorization_story", with { KEYSECURE_CALLBACK_PORT = port })
+      assert.equal(0, status, output)
+      assert.matches("decision approved, status Pending\n +callback +Auth +12.50 S%d+: approved",
+        output)
+      assert.matches("decision declined, status Fail\n +callback +Auth +80.00 S%d+: declined, "
+        .. "the limit is 50.00", output)
+      contains(output, "7 steps, all as they should be")
+      assert_no_secret(output)
+      assert_no_card_data(output)
+      assert.is_false(is_listening(url))
+    end)
+
+    it("ends with 1 and asks about the callback URL when no callback comes", function()
+      local output, status = run("authorization_story", with { KEYSECURE_CALLBACK_PORT = port })
+      assert.equal(1, status, output)
+      contains(output, "failed: no Card_update callback for C")
+      contains(output, "is that where the merchant's callbacks go?")
+    end)
+
+    it("ends with 1 when the port is taken", function()
+      local output, status = run("authorization_story", with {
+        KEYSECURE_CALLBACK_PORT = peer.address:match ":(%d+)$" })
+      assert.equal(1, status, output)
+      contains(output, "Address already in use")
+    end)
+  end)
+
+  describe("demo", function()
+    it("tells both stories, shows no secret, and leaves nothing behind", function()
+      local output, status = run("demo", { KEYSECURE_API_KEY = "mine", KEYSECURE_API_SECRET = "x",
+        KEYSECURE_ENVIRONMENT = "production" })
+      assert.equal(0, status, output)
+      contains(output, "\n11. Freeze the card, then delete it\n")
+      contains(output, "Activated -> Frozen")
+      assert.matches("Auth +12.50 S%d+: approved", output)
+      assert.matches("Auth +80.00 S%d+: declined", output)
+      assert.matches("\ndemo: 2 stories, 18 steps, all as they should be, in %d+%.%d s\n$", output)
+      assert.is_nil(output:find("[^\n\32-\126]"), output)
+      assert_no_secret(output)
+      assert.is_false(is_listening(output:match "http://[%d%.:]+"))
+    end)
+
+    it("ends with 1 when a step fails, and leaves nothing behind", function()
+      local output, status = run("demo", { SUMSUB_SHARE_TOKEN = "reject" })
+      assert.equal(1, status, output)
+      contains(output, "failed: cardholders.info status: is Rejected")
+      assert.matches("\ndemo: failed\n$", output)
+      assert.is_false(is_listening(output:match "http://[%d%.:]+"))
+    end)
+  end)
+
+  describe("callback_receiver", function()
+    local receiver
+    local signer = assert(signature.new { app_id = merchants.authorization.api_key,
+      secret = merchants.authorization.api_secret })
+
+    setup(function()
+      receiver = receivers.start(0, { KEYSECURE_ENVIRONMENT = "emulator",
+        KEYSECURE_MODE = "authorization", KEYSECURE_API_KEY = "", KEYSECURE_API_SECRET = "" })
+    end)
+    teardown(function() receiver:stop() end)
+
+    local function post(body, signed_data)
+      local hex = assert(signer:sign(signed_data, "1763880000000"))
+      local answer = support.http(receiver.url, "POST", "/", { Timestamp = "1763880000000",
+        Signature = hex, ["Sign-Version"] = "V1" }, body)
+      return answer.status, answer.json.code, receiver:line(3)
+    end
+
+    local function callback(action, data)
+      return post(string.format('{"id":"1","action":"%s","data":%s}', action, data), data)
+    end
+
+    it("approves up to 50.00, by every digit", function()
+      for amount, code in pairs { ["50.00"] = 0, ["0"] = 0, ["50"] = 0, ["50.000"] = 0,
+        ["50.01"] = 1, ["50.0000000000000000000001"] = 1, ["1e1"] = 1, ["-0.00"] = 0,
+        ["99999999999999999999"] = 1, ['"x"'] = 1, ["null"] = 1, ["[1]"] = 1, ["true"] = 1 } do
+        local status, answered = callback("Auth", '{"consume_no":"S1","amount":' .. amount .. "}")
+        assert.equal(200, status, amount)
+        assert.equal(code, answered, amount)
+      end
+    end)
+
+    it("is not misled by what other members say", function()
+      local data = [[{"consume_no":"S\"1\\","merchant_info":{"merchant_name":"\"amount\":1,",]]
+        .. [["amount":2},"x":"amount\\","amount":80.00}]]
+      local status, code, line = callback("Auth", data)
+      assert.equal(200, status)
+      assert.equal(1, code)
+      contains(line, "80.00 S\"1\\: declined")
+    end)
+
+    it("takes whitespace, any order of members, and of two the last", function()
+      local data = '{ "consume_no" : "S1",\n"amount" : 12.50 }'
+      local status, code = post('\n { "data":{"amount":1},\n"data" : ' .. data
+        .. ' , "action":"Auth","id":"1"}', data)
+      assert.equal(200, status)
+      assert.equal(0, code)
+    end)
+
+    it("takes the other actions, known or not", function()
+      local _, code, line = callback("Consumption",
+        '{"consume_no":"S1","amount":1.0,"type":"Refund","status":"Success"}')
+      assert.equal(0, code)
+      contains(line, "1.0 S1: Refund Success")
+      _, code, line = callback("Card_update",
+        '{"card_no":"C1","before_status":"Activated","after_status":"Frozen"}')
+      assert.equal(0, code)
+      contains(line, "C1: Activated -> Frozen")
+      _, code, line = callback("Weather", '{"sun":true}')
+      assert.equal(0, code)
+      contains(line, "Weather")
+      _, code = callback("Consumption", "{}")
+      assert.equal(0, code)
+    end)
+
+    it("refuses what is not signed as it stands", function()
+      local data = '{"amount":12.50}'
+      for _, body in ipairs { '{"action":"Auth","data":{"amount":12.5}}', "", "{}", "[]", "data",
+        '{"action":"Auth","data":' .. data .. "}x", '{"action":"Auth","data":null}',
+        '{"data":' .. data .. ',"data":{"amount":1.00}}', '{"a":"' .. ("x"):rep(65536) .. '"}' } do
+        local status, code, line = post(body, data)
+        assert.equal(401, status, body)
+        assert.not_equal(0, code)
+        assert.matches("^refused", line)
+      end
+      local bare = support.http(receiver.url, "POST", "/", {}, '{"action":"Auth","data":{}}')
+      assert.equal(401, bare.status)
+      contains(receiver:line(3), "refused")
+    end)
+
+    it("ends when its parent lets go", function()
+      local other = receivers.start(0, { KEYSECURE_ENVIRONMENT = "emulator" })
+      assert.is_true(is_listening(other.url))
+      other:stop()
+      assert.is_false(is_listening(other.url))
+    end)
+
+    it("says what it needs", function()
+      local output, status = run("callback_receiver", { KEYSECURE_ENVIRONMENT = "sandbox" })
+      assert.equal(1, status)
+      contains(output, "KEYSECURE_API_KEY")
+    end)
+  end)
+end)
