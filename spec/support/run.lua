@@ -33,9 +33,9 @@ package.preload["busted.outputHandlers.tally"] = function()
   end
 end
 
--- busted forgets the modules that a spec file loaded and so has each file load them anew. cqueues does
--- not bear that: for a moment its finalizers don't know their own objects, and one that is collected
--- just then fails or leaves a dangling pointer behind. What is loaded before busted starts stays.
+-- busted forgets the modules that a spec file loaded and has each file load them anew. cqueues does
+-- not bear that: for a moment its finalizers don't know their own objects, and one collected just
+-- then fails or leaves a dangling pointer. What is loaded before busted starts stays.
 for _, name in ipairs { "http.request", "http.server", "http.tls", "cqueues.signal" } do
   pcall(require, name)
 end
