@@ -32,11 +32,31 @@ describe("the clock", function()
     local first = age(world)
     for _ = 1, 20 do
       world.monotonic = world.monotonic + 137
-      age(world)
+      calls.answer(world, (calls.ready(world)), '{"code":0}')
     end
     local last = age(world)
-    assert.is_true(last <= first, first .. " -> " .. last)
-    assert.is_true(last >= 0 and last < 2000, tostring(last))
+    assert.is_true(last < first - 300, first .. " -> " .. last)
+    assert.is_true(last >= 0 and last < 1200, tostring(last))
+  end)
+
+  it("widens with age, however often it is told nothing new", function()
+    local world = calls.world { monotonic = 10000 }
+    local function width()
+      local earliest, latest = world.client:clock_snapshot(calls.now(world))
+      return latest - earliest
+    end
+    local function learn(pause)
+      world.monotonic = world.monotonic + pause
+      calls.answer(world, (calls.ready(world)), '{"code":0}')
+    end
+    learn(0)
+    learn(950) -- late in its second, which shuts the truth in from the other side
+    local narrow = width()
+    assert.is_true(narrow <= 60, tostring(narrow))
+    for _ = 1, 2000 do
+      learn(1000)
+    end
+    assert.is_true(width() > narrow + 300, tostring(width()))
   end)
 
   it("never trusts an answer further than the time it took", function()
@@ -69,6 +89,85 @@ describe("the clock", function()
     world.skew = world.skew - 700 -- the server's clock runs 200 ppm slow
     local stamped = age(world)
     assert.is_true(stamped >= 0 and stamped < 60000, tostring(stamped))
+  end)
+
+  -- The server's time as a client knows it, and as it is.
+  local function bounds(world)
+    local earliest, latest = world.client:clock_snapshot(calls.now(world))
+    return earliest, latest, calls.server_time(world)
+  end
+
+  it("tells its bounds, which hold the truth and widen with age", function()
+    for _, skew in ipairs { 0, 999, -40000, 86400000 } do
+      local world = calls.world { skew = skew }
+      assert.is_nil((bounds(world)))
+      age(world)
+      local earliest, latest, truth = bounds(world)
+      assert.is_true(earliest <= truth and truth <= latest)
+      assert.is_true(latest - earliest <= 1000)
+      local width = latest - earliest
+      world.monotonic = world.monotonic + 3600000
+      earliest, latest, truth = bounds(world)
+      assert.is_true(earliest <= truth and truth <= latest)
+      assert.equal(width + 2 * 720, latest - earliest)
+    end
+  end)
+
+  describe("of another process", function()
+    -- One that knows, and one that has only heard of it `late` ms afterwards.
+    local function pair(skew, late)
+      local teller, heir = calls.world { skew = skew }, calls.world { skew = skew }
+      age(teller)
+      local earliest, latest = bounds(teller)
+      heir.monotonic = teller.monotonic + late
+      return teller, heir, earliest, latest
+    end
+
+    it("is as good as one's own, however long ago that was", function()
+      for _, late in ipairs { 0, 50, 60000, 86400000 } do
+        local teller, heir, earliest, latest = pair(-300000, late)
+        heir.client:clock_adopt(earliest, latest, teller.monotonic)
+        local low, high, truth = bounds(heir)
+        assert.is_true(low <= truth and truth <= high)
+        local _, request = calls.next(heir, calls.begin(heir))
+        local stamped = truth - tonumber(request.headers.Timestamp)
+        assert.is_true(stamped >= 0 and stamped < 60000, late .. ": " .. stamped)
+      end
+    end)
+
+    it("is worth less where it isn't known when it was so", function()
+      local teller, heir, earliest, latest = pair(-300000, 5000)
+      heir.client:clock_adopt(earliest, latest, teller.monotonic - 200, teller.monotonic + 300)
+      local low, high, truth = bounds(heir)
+      assert.is_true(low <= truth and truth <= high)
+      assert.is_true(high - low >= latest - earliest + 500)
+    end)
+
+    it("narrows what is known, and gives way where it contradicts", function()
+      local teller, heir, earliest, latest = pair(7000, 0)
+      age(heir)
+      local known_low, known_high = bounds(heir)
+      heir.client:clock_adopt(earliest + 100, latest - 100, teller.monotonic)
+      local low, high = bounds(heir)
+      assert.same({ known_low + 100, known_high - 100 }, { low, high })
+      heir.client:clock_adopt(earliest + 90000, latest + 90000, teller.monotonic)
+      assert.same({ low, high }, { bounds(heir), (select(2, bounds(heir))) })
+    end)
+
+    it("older than one's own is widened to what it can still be worth", function()
+      local teller, heir, earliest, latest = pair(7000, 3600000)
+      age(heir)
+      local known_low, known_high = bounds(heir)
+      heir.client:clock_adopt(earliest, latest, teller.monotonic)
+      assert.same({ known_low, known_high }, { bounds(heir), (select(2, bounds(heir))) })
+    end)
+
+    it("that can't be is not taken", function()
+      local heir = calls.world()
+      heir.client:clock_adopt(2000, 1000, 5)
+      heir.client:clock_adopt(1000, 2000, 6, 5)
+      assert.is_nil((bounds(heir)))
+    end)
   end)
 
   it("reads nothing but whole HTTP dates", function()

@@ -13,27 +13,65 @@ void ks_clock_init(ks_clock *clock) {
     *clock = (ks_clock){0};
 }
 
-static int64_t drift_since(const ks_clock *clock, int64_t monotonic) {
-    return (monotonic - clock->learnt) / DRIFT;
+/* How far the clocks can have parted since. */
+static int64_t drift(int64_t from, int64_t to) {
+    return to > from ? (to - from + DRIFT - 1) / DRIFT : 0;
+}
+
+static int64_t earliest_at(const ks_bound *bound, int64_t monotonic) {
+    return bound->distance - drift(bound->learnt, monotonic);
+}
+
+static int64_t latest_at(const ks_bound *bound, int64_t monotonic) {
+    return bound->distance + drift(bound->learnt, monotonic);
+}
+
+/* Keeps of each bound the one that says more, seen from the moment of the later one; false where
+ * they can't both be true. */
+static bool narrow(ks_clock *clock, ks_bound earliest, ks_bound latest) {
+    int64_t at = earliest.learnt;
+    if (clock->earliest.learnt > at)
+        at = clock->earliest.learnt;
+    if (clock->latest.learnt > at)
+        at = clock->latest.learnt;
+    int64_t known_earliest = earliest_at(&clock->earliest, at);
+    int64_t known_latest = latest_at(&clock->latest, at);
+    if (known_earliest > latest_at(&latest, at) || known_latest < earliest_at(&earliest, at))
+        return false;
+    if (earliest_at(&earliest, at) > known_earliest)
+        clock->earliest = earliest;
+    if (latest_at(&latest, at) < known_latest)
+        clock->latest = latest;
+    return true;
+}
+
+/* Between `from` and `to` the server's clock was between two times. */
+static bool take(ks_clock *clock, int64_t from, int64_t to, int64_t least, int64_t most) {
+    ks_bound earliest = {least - to, to}, latest = {most - from, to};
+    if (clock->known)
+        return narrow(clock, earliest, latest);
+    *clock = (ks_clock){.earliest = earliest, .latest = latest, .known = true};
+    return true;
 }
 
 void ks_clock_learn(ks_clock *clock, int64_t sent, int64_t received, int64_t date) {
-    /* The server read its clock somewhere between `sent` and `received`. */
-    int64_t earliest = date - received;
-    int64_t latest = date + RESOLUTION - sent;
-    if (clock->known) {
-        int64_t drift = drift_since(clock, received);
-        int64_t known_earliest = clock->earliest - drift;
-        int64_t known_latest = clock->latest + drift;
-        if (known_earliest <= latest && known_latest >= earliest) {
-            earliest = known_earliest > earliest ? known_earliest : earliest;
-            latest = known_latest < latest ? known_latest : latest;
-        }
+    if (!take(clock, sent, received, date, date + RESOLUTION)) {
+        clock->known = false;
+        take(clock, sent, received, date, date + RESOLUTION);
     }
-    clock->earliest = earliest;
-    clock->latest = latest;
-    clock->learnt = received;
-    clock->known = true;
+}
+
+void ks_clock_adopt(ks_clock *clock, int64_t from, int64_t to, int64_t earliest, int64_t latest) {
+    if (from <= to && earliest <= latest)
+        take(clock, from, to, earliest, latest);
+}
+
+bool ks_clock_bounds(const ks_clock *clock, ks_now now, int64_t *earliest, int64_t *latest) {
+    if (!clock->known)
+        return false;
+    *earliest = now.monotonic + earliest_at(&clock->earliest, now.monotonic);
+    *latest = now.monotonic + latest_at(&clock->latest, now.monotonic);
+    return true;
 }
 
 void ks_clock_distrust(ks_clock *clock) {
@@ -41,15 +79,15 @@ void ks_clock_distrust(ks_clock *clock) {
 }
 
 int64_t ks_clock_stamp(const ks_clock *clock, ks_now now) {
-    if (!clock->known)
+    int64_t earliest, latest;
+    if (!ks_clock_bounds(clock, now, &earliest, &latest))
         return now.wall - UNKNOWN_MARGIN;
-    return now.monotonic + clock->earliest - drift_since(clock, now.monotonic) - MARGIN;
+    return earliest - MARGIN;
 }
 
 int64_t ks_clock_latest(const ks_clock *clock, ks_now now) {
-    if (!clock->known)
-        return now.wall;
-    return now.monotonic + clock->latest + drift_since(clock, now.monotonic);
+    int64_t earliest, latest;
+    return ks_clock_bounds(clock, now, &earliest, &latest) ? latest : now.wall;
 }
 
 /* Reads `count` digits at `text`; -1 where there is anything else. */

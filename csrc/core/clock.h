@@ -21,12 +21,16 @@ typedef struct ks_now {
     int64_t wall;
 } ks_now;
 
-/* Server time lies between `monotonic + earliest` and `monotonic + latest`, as known at `learnt`.
- */
-typedef struct ks_clock {
-    int64_t earliest;
-    int64_t latest;
+/* How far the server's clock was from this machine's monotonic one, at most or at least, at a
+ * moment of the latter. */
+typedef struct ks_bound {
+    int64_t distance;
     int64_t learnt;
+} ks_bound;
+
+typedef struct ks_clock {
+    ks_bound earliest;
+    ks_bound latest;
     bool known;
 } ks_clock;
 
@@ -35,6 +39,14 @@ void ks_clock_init(ks_clock *clock);
 /* Takes in an answer: `date` is its Date header in ms, `sent` and `received` the monotonic times
  * around the request. An answer that contradicts what was known replaces it: clocks get set. */
 void ks_clock_learn(ks_clock *clock, int64_t sent, int64_t received, int64_t date);
+
+/* The bounds of the server's time now, as far as they are known; false where they aren't. */
+bool ks_clock_bounds(const ks_clock *clock, ks_now now, int64_t *earliest, int64_t *latest);
+
+/* Takes in what somebody else knew (`ks_clock_bounds` of another process): the bounds as they were
+ * at some moment between the monotonic times `from` and `to`. Only narrows what this clock has
+ * learnt by itself; where the two contradict each other, its own word stands. */
+void ks_clock_adopt(ks_clock *clock, int64_t from, int64_t to, int64_t earliest, int64_t latest);
 
 /* Forgets what was known, for when the server says that a Timestamp was wrong. */
 void ks_clock_distrust(ks_clock *clock);

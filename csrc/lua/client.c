@@ -87,6 +87,29 @@ static int client_retry_budget(lua_State *L) {
     return 1;
 }
 
+/* client:clock_snapshot(monotonic, wall): the bounds of the server's time now, Unix milliseconds;
+ * nothing where no answer has told yet. For a token store, to be shared with other processes. */
+static int client_clock_snapshot(lua_State *L) {
+    int64_t earliest, latest;
+    if (!ks_clock_bounds(&check_client(L)->clock, check_now(L, 2), &earliest, &latest))
+        return 0;
+    lua_pushnumber(L, (lua_Number)earliest);
+    lua_pushnumber(L, (lua_Number)latest);
+    return 2;
+}
+
+/* client:clock_adopt(earliest, latest, from, to|nil): what another process's snapshot said at some
+ * moment between two monotonic times of this machine (at `from` exactly, without `to`). Whoever
+ * hands it over must know when that was: by a clock that both share. */
+static int client_clock_adopt(lua_State *L) {
+    ks_client *client = check_client(L);
+    int64_t earliest = (int64_t)luaL_checknumber(L, 2), latest = (int64_t)luaL_checknumber(L, 3);
+    int64_t from = (int64_t)luaL_checknumber(L, 4);
+    int64_t to = lua_isnoneornil(L, 5) ? from : (int64_t)luaL_checknumber(L, 5);
+    ks_clock_adopt(&client->clock, from, to, earliest, latest);
+    return 0;
+}
+
 static int client_tostring(lua_State *L) {
     lua_pushliteral(L, "keysecure.core client");
     return 1;
@@ -281,8 +304,12 @@ static int call_tostring(lua_State *L) {
 
 void ks_lua_open_client(lua_State *L) {
     static const luaL_Reg client_methods[] = {
-        {"call", client_call}, {"retry_budget", client_retry_budget},
-        {"__gc", client_gc},   {"__tostring", client_tostring},
+        {"call", client_call},
+        {"retry_budget", client_retry_budget},
+        {"clock_snapshot", client_clock_snapshot},
+        {"clock_adopt", client_clock_adopt},
+        {"__gc", client_gc},
+        {"__tostring", client_tostring},
         {NULL, NULL},
     };
     static const luaL_Reg call_methods[] = {

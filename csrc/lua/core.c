@@ -35,9 +35,18 @@ static int64_t milliseconds(clockid_t clock) {
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* core.monotonic(): milliseconds since some moment; never goes back. */
+/* Goes on while the machine sleeps, where the system has such a clock: what was learnt of the
+ * server's clock stays true, and a token doesn't outlive its time. */
+#ifdef CLOCK_BOOTTIME
+#define STEADY_CLOCK CLOCK_BOOTTIME
+#else
+#define STEADY_CLOCK CLOCK_MONOTONIC
+#endif
+
+/* core.monotonic(): milliseconds since some moment, the same for all processes until the machine
+ * starts anew; never goes back. */
 static int core_monotonic(lua_State *L) {
-    ks_lua_push_int64(L, milliseconds(CLOCK_MONOTONIC));
+    ks_lua_push_int64(L, milliseconds(STEADY_CLOCK));
     return 1;
 }
 
