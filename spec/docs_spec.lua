@@ -12,7 +12,8 @@ describe("the reference", function()
 
   it("is linked from the README, like every page", function()
     local readme = read("README.md")
-    for _, page in ipairs { "client", "operations", "emulator", "callbacks", "assumptions" } do
+    for _, page in ipairs { "client", "operations", "command", "emulator", "callbacks",
+      "assumptions" } do
       assert.is_truthy(readme:find("docs/" .. page .. ".md", 1, true), page)
       read("docs/" .. page .. ".md")
     end

@@ -9,7 +9,10 @@ local suggest = require "keysecure.suggest"
 
 local guarded = {}
 
-local function mask(pan)
+--- A card number with all but its first six and last four digits hidden.
+---@param pan string
+---@return string
+function guarded.mask(pan)
   if #pan < 13 then
     return ("*"):rep(#pan)
   end
@@ -18,7 +21,7 @@ end
 
 local DESCRIBE = {
   private = function(parts)
-    return string.format("%s %s/%s", mask(parts.pan), parts.exp_month, parts.exp_year)
+    return string.format("%s %s/%s", guarded.mask(parts.pan), parts.exp_month, parts.exp_year)
   end,
   client_token = function(parts)
     return string.format("client token for %s s", tostring(parts.expires_in))

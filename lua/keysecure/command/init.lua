@@ -1,10 +1,13 @@
---- The command line. Each sub-command is a module of this folder with `describe(parser)`, which
---- adds its options, and `run(arguments)`, which answers the exit status.
+--- The command line. Each part is a module of this folder with `describe(parser)`, which adds its
+--- sub-commands and may answer their names (otherwise it has one, of the module's name), and
+--- `run(arguments)`, which answers the exit status.
 local core = require "keysecure.core"
 
 local command = {}
 
-local SUBCOMMANDS = { "emulator" }
+local PARTS = { "operations", "emulator" }
+
+local MISUSE = 2
 
 local function argparse()
   local ok, result = pcall(require, "argparse")
@@ -20,15 +23,39 @@ local function version()
   os.exit(0)
 end
 
+-- The parser, and which module runs which sub-command.
 local function build(new_parser)
-  local parser = new_parser("keysecure", "Issues payment cards on the KeySecure platform.")
+  local parser = new_parser("keysecure", "Issues payment cards on the KeySecure platform.",
+    "keysecure help COMMAND [VERB] says more; docs/command.md all of it.")
   parser:flag("--version", "Say which version this is."):action(version)
   parser:require_command(true)
   parser:command_target "subcommand"
-  for _, name in ipairs(SUBCOMMANDS) do
-    require("keysecure.command." .. name).describe(parser)
+  local modules = {}
+  for _, part in ipairs(PARTS) do
+    local module = require("keysecure.command." .. part)
+    for _, name in ipairs(module.describe(parser) or { part }) do
+      modules[name] = module
+    end
   end
-  return parser
+  return parser, modules
+end
+
+-- `keysecure help cards apply` is `keysecure cards apply --help`.
+local function normalized(arguments)
+  if arguments[1] ~= "help" then
+    return arguments
+  end
+  local result = {}
+  for i = 2, #arguments do
+    result[i - 1] = arguments[i]
+  end
+  result[#result + 1] = "--help"
+  return result
+end
+
+local function complain(problem)
+  local line = tostring(problem):gsub("\nDid you", "; did you"):gsub("%c+", " ")
+  io.stderr:write("keysecure: ", line, "\n")
 end
 
 --- Runs what the arguments ask for.
@@ -39,10 +66,15 @@ function command.main(arguments)
   if not new_parser then
     return 1
   end
-  local parsed = build(new_parser):parse(arguments)
-  local ok, status = pcall(require("keysecure.command." .. parsed.subcommand).run, parsed)
+  local parser, modules = build(new_parser)
+  local ok, parsed = parser:pparse(normalized(arguments))
   if not ok then
-    io.stderr:write("keysecure: ", tostring(status), "\n")
+    complain(parsed .. (#arguments == 0 and ": keysecure help lists them" or ""))
+    return MISUSE
+  end
+  local ran, status = pcall(modules[parsed.subcommand].run, parsed)
+  if not ran then
+    complain(status)
     return 1
   end
   return status
