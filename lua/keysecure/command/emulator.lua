@@ -34,6 +34,7 @@ end
 ---@param parser table
 function emulator.describe(parser)
   local sub = parser:command("emulator", "Run the platform on this machine.")
+  sub:flag("--assumptions", "Say what is assumed where nothing is published, and end.")
   for _, option in ipairs(options.global) do
     add_option(sub, option)
   end
@@ -100,10 +101,20 @@ local function announce(ready)
   io.stdout:flush()
 end
 
+local function print_assumptions()
+  for _, assumption in ipairs(require "keysecure.assumptions") do
+    print(string.format("%-4s %s", assumption.mark, assumption.text))
+  end
+  return 0
+end
+
 --- Serves until it is stopped.
 ---@param arguments table
 ---@return integer status
 function emulator.run(arguments)
+  if arguments.assumptions then
+    return print_assumptions()
+  end
   local ok, err = require("keysecure.emulator.run").serve(given_of(arguments),
     { ready = announce })
   if not ok then
