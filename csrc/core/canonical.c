@@ -24,6 +24,7 @@ typedef struct member {
 struct ks_canonical {
     const char *json;
     ks_json_tape tape;
+    uint32_t root;   /* the object to write */
     ks_text keys;    /* keys that had escapes; reserved at once, so that spans into it stay good */
     ks_text scratch; /* one unescaped string */
     member *members; /* a stack: an object's members lie above those of the object around it */
@@ -77,12 +78,24 @@ bool ks_canonical_read(ks_canonical *c, ks_span data, ks_json_fault *fault) {
         c->tape.count = 0;
         return false;
     }
-    if (c->tape.nodes[0].type != KS_JSON_OBJECT) {
-        *fault = (ks_json_fault){.reason = "an object should be here"};
+    if (!ks_canonical_choose(c, 0, fault)) {
         c->tape.count = 0;
         return false;
     }
     return true;
+}
+
+const ks_json_tape *ks_canonical_tape(const ks_canonical *c) {
+    return &c->tape;
+}
+
+bool ks_canonical_choose(ks_canonical *c, uint32_t node, ks_json_fault *fault) {
+    const ks_json_node *chosen = &c->tape.nodes[node];
+    c->root = node;
+    if (chosen->type == KS_JSON_OBJECT)
+        return true;
+    *fault = (ks_json_fault){.reason = "an object should be here", .offset = chosen->begin};
+    return false;
 }
 
 static bool refuse(ks_canonical *c, const char *reason, size_t offset) {
@@ -410,12 +423,12 @@ static bool write_top_value(ks_canonical *c, uint32_t at) {
     return ks_json_unescape(lexeme_of(c, node), c->out);
 }
 
-/* The members of `data` and the two that are not in it, as `key=value&key=value…`. */
+/* The members of the root and the two that are not in it, as `key=value&key=value…`. */
 static bool write_top(ks_canonical *c, ks_span app_id, ks_span timestamp) {
     static const ks_span app_id_key = {"appId", 5}, timestamp_key = {"timestamp", 9};
     /* Their place, 0, is before any other, so that a member of the same name wins. */
     if (!push_member(c, app_id_key, NODE_APP_ID, 0) ||
-        !push_member(c, timestamp_key, NODE_TIMESTAMP, 0) || !push_members(c, 0))
+        !push_member(c, timestamp_key, NODE_TIMESTAMP, 0) || !push_members(c, c->root))
         return false;
     merge_duplicates(c, 0);
 

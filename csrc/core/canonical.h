@@ -17,7 +17,7 @@
 #include "core/json.h"
 #include "core/text.h"
 
-#define KS_CANONICAL_DATA_MAX (256 * 1024)      /* bytes of `data`; a real one has about 500 */
+#define KS_CANONICAL_DATA_MAX (256 * 1024)      /* bytes of JSON; a real callback has about 600 */
 #define KS_CANONICAL_MAX      (2 * 1024 * 1024) /* bytes of the text: all of it as \uXXXX */
 
 typedef enum ks_order {
@@ -34,8 +34,16 @@ void ks_canonical_free(ks_canonical *canonical);
 /* Reads `data`, which must be a JSON object and stay where it is until the last `write`. */
 bool ks_canonical_read(ks_canonical *canonical, ks_span data, ks_json_fault *fault);
 
-/* Appends the text of what was read last to `out`. False, with `fault`, when a number's exponent is
- * beyond what Java's BigDecimal takes (hash order only), or the memory or `out` did not suffice. */
+/* What was read last, node by node. */
+const ks_json_tape *ks_canonical_tape(const ks_canonical *canonical);
+
+/* Writes an object inside what was read last instead of the whole: a node of the tape. False, with
+ * `fault`, when it is no object. */
+bool ks_canonical_choose(ks_canonical *canonical, uint32_t node, ks_json_fault *fault);
+
+/* Appends the text of what was read or chosen last to `out`. False, with `fault`, when a number's
+ * exponent is beyond what Java's BigDecimal takes (hash order only), or the memory or `out` did not
+ * suffice. */
 bool ks_canonical_write(ks_canonical *canonical, ks_span app_id, ks_span timestamp, ks_order order,
                         ks_text *out, ks_json_fault *fault);
 

@@ -467,6 +467,25 @@ void ks_json_tape_cleanup(ks_json_tape *tape) {
     *tape = (ks_json_tape){0};
 }
 
+static ks_json_value value_at(const char *text, const ks_json_node *node) {
+    return (ks_json_value){
+        .type = (ks_json_type)node->type,
+        .escaped = node->escaped,
+        .lexeme = {.data = text + node->begin, .size = node->end - node->begin},
+    };
+}
+
+uint32_t ks_json_tape_member(const ks_json_tape *tape, const char *text, uint32_t object,
+                             ks_span name) {
+    const ks_json_node *nodes = tape->nodes;
+    uint32_t found = 0;
+    for (uint32_t at = object + 1; at < nodes[object].next; at = nodes[at + 1].next) {
+        if (ks_json_string_is(value_at(text, &nodes[at]), name.data, name.size))
+            found = at + 1;
+    }
+    return found;
+}
+
 /* Members ------------------------------------------------------------------------------------ */
 
 void ks_json_members_start(ks_json_members *walk, const char *text, size_t size) {

@@ -125,4 +125,9 @@ typedef struct ks_json_tape {
 bool ks_json_tape_read(ks_json_tape *tape, const char *text, size_t size, ks_json_fault *fault);
 void ks_json_tape_cleanup(ks_json_tape *tape);
 
+/* The node of a member's value in the object at node `object`, the last of duplicates; 0, which is
+ * nobody's member, when there is none. `text` is what was read. */
+uint32_t ks_json_tape_member(const ks_json_tape *tape, const char *text, uint32_t object,
+                             ks_span name);
+
 #endif

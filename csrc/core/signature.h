@@ -1,18 +1,19 @@
 /* Signatures of callbacks: HMAC-SHA256 over the canonical text, 64 lower-case hex digits [api.md
  * 6].
  *
- * A ks_signer is keyed once and used many times, by one thread at a time. The secret is not kept,
- * only libcrypto's hash states made from it, which libcrypto wipes when it frees them. libcrypto's
- * error queue is empty when a function returns.
+ * A ks_signer is keyed once and used many times, by one thread at a time; what is said of the
+ * secret in mac.h goes for it too.
  */
 #ifndef KS_SIGNATURE_H
 #define KS_SIGNATURE_H
 
 #include "core/canonical.h"
 #include "core/json.h"
+#include "core/mac.h"
 #include "core/text.h"
 
 #define KS_SIGNATURE_SIZE 64
+#define KS_SIGNATURE_KEPT (16 * 1024) /* bytes of a text kept between two callbacks */
 
 typedef struct ks_signer ks_signer;
 
@@ -33,6 +34,9 @@ typedef struct ks_signed {
 
 /* A constant sentence for people; that of BAD_DATA is in the fault. */
 const char *ks_signature_reason(ks_signature_status status);
+
+/* The bytes of a signature; false when it is not 64 lower-case hex digits. */
+bool ks_signature_read_hex(const char *hex, size_t size, unsigned char digest[KS_MAC_SIZE]);
 
 /* NULL when the secret is empty, or libcrypto or the memory failed. */
 ks_signer *ks_signer_new(const void *secret, size_t size);

@@ -6,6 +6,7 @@
 #include "core/text.h"
 #include "lua/compat.h"
 
+void ks_lua_open_callback(lua_State *L);
 void ks_lua_open_cipher(lua_State *L);
 void ks_lua_open_client(lua_State *L);
 void ks_lua_open_signature(lua_State *L);
