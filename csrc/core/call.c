@@ -54,6 +54,7 @@ static void give_up_fetch(ks_call *call) {
     if (call->fetching)
         ks_token_abandon(&call->client->token, call->ticket);
     call->fetching = false;
+    call->seeking = false;
 }
 
 void ks_call_cleanup(ks_call *call) {
@@ -175,13 +176,18 @@ static void send_operation(ks_call *call, ks_now now, ks_send *send) {
     call->state = KS_STATE_SENT;
 }
 
+static ks_call_action go_on_fetching(ks_call *call, ks_now now, ks_step *step) {
+    if (call->seeking)
+        return KS_CALL_SEEK;
+    send_token_request(call, now, &step->send);
+    return KS_CALL_SEND;
+}
+
 /* The token is at hand: sends. Else says what to wait for, or ends the call. */
 static ks_call_action send_with_token(ks_call *call, ks_now now, ks_step *step) {
     ks_token *token = &call->client->token;
-    if (call->fetching) { /* a fetch that paused before its next attempt */
-        send_token_request(call, now, &step->send);
-        return KS_CALL_SEND;
-    }
+    if (call->fetching) /* a fetch that paused before its next attempt */
+        return go_on_fetching(call, now, step);
     bool own = call->fetched && token->usable;
     switch (own ? KS_TOKEN_USE : ks_token_ask(token, &call->client->clock, now, call->deadline)) {
     case KS_TOKEN_USE:
@@ -191,8 +197,8 @@ static ks_call_action send_with_token(ks_call *call, ks_now now, ks_step *step) 
         call->fetching = true;
         call->ticket = token->ticket;
         call->token_attempts = 0;
-        send_token_request(call, now, &step->send);
-        return KS_CALL_SEND;
+        call->seeking = call->client->shares;
+        return go_on_fetching(call, now, step);
     case KS_TOKEN_WAIT:
         step->until = token->fetch_until < call->deadline ? token->fetch_until : call->deadline;
         step->wait_for_token = true;
@@ -207,6 +213,8 @@ static ks_call_action send_with_token(ks_call *call, ks_now now, ks_step *step) 
 }
 
 ks_call_action ks_call_next(ks_call *call, ks_now now, ks_step *step) {
+    if (call->elected && !call->fetching)
+        return KS_CALL_SHARE;
     if (call->state == KS_STATE_DONE)
         return KS_CALL_DONE;
     step->wait_for_token = false;
@@ -217,7 +225,7 @@ ks_call_action ks_call_next(ks_call *call, ks_now now, ks_step *step) {
             call->fault.kind = KS_FAULT_NONE;
         }
         finish_late(call, in_flight ? "no answer in time" : "not sent in time");
-        return KS_CALL_DONE;
+        return call->elected ? KS_CALL_SHARE : KS_CALL_DONE;
     }
     if (call->state == KS_STATE_SENT || call->state == KS_STATE_SENT_TOKEN) {
         step->until = call->deadline; /* nobody has told yet what came of it */

@@ -9,6 +9,9 @@
  *         if (action == KS_CALL_SEND) … ks_call_answered(…) or ks_call_failed(…)
  *         else … wait until step.until, or sooner if another call of this client moved …
  *     }
+ *
+ * Where the token is shared with other processes there are two more actions, which read and write
+ * the place where they leave it; see csrc/core/sharing.h.
  */
 #ifndef KS_CALL_H
 #define KS_CALL_H
@@ -53,7 +56,13 @@ typedef struct ks_send {
     int64_t timeout; /* ms left */
 } ks_send;
 
-typedef enum ks_call_action { KS_CALL_SEND, KS_CALL_WAIT, KS_CALL_DONE } ks_call_action;
+typedef enum ks_call_action {
+    KS_CALL_SEND,
+    KS_CALL_WAIT,
+    KS_CALL_SEEK,  /* a token is wanted: another process may have it */
+    KS_CALL_SHARE, /* a token was fetched, or was not: others wait to hear of it */
+    KS_CALL_DONE
+} ks_call_action;
 
 typedef struct ks_step {
     ks_send send;        /* of SEND; its spans last until the call is told something */
@@ -123,6 +132,8 @@ typedef struct ks_call {
     uint32_t ticket;     /* of the token fetch that this call is at */
     uint32_t generation; /* of the token that was sent */
     bool fetching;
+    bool seeking; /* of a fetch: it hasn't begun, since another process may be at it */
+    bool elected; /* of a fetch: others wait to hear how it ended */
     bool fetched; /* this call's own fetch succeeded: use that token as it is */
     bool clock_replayed;
     bool token_replayed;

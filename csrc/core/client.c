@@ -4,6 +4,12 @@
 
 static const char token_path[] = "/merchant/token";
 
+static bool prepare_sharing(ks_client *client, const ks_client_options *options) {
+    client->shares = options->secret.size > 0;
+    return !client->shares ||
+           ks_seal_init(&client->seal, options->secret, options->address, options->api_key);
+}
+
 ks_client *ks_client_new(const ks_client_options *options) {
     ks_client *client = calloc(1, sizeof *client);
     if (client == NULL)
@@ -20,7 +26,8 @@ ks_client *ks_client_new(const ks_client_options *options) {
         !ks_text_append_span(&client->token_url, options->address) ||
         !ks_text_append(&client->token_url, token_path, sizeof token_path - 1) ||
         !ks_text_append_span(&client->api_key, options->api_key) ||
-        !ks_text_append_span(&client->language, options->language)) {
+        !ks_text_append_span(&client->language, options->language) ||
+        !prepare_sharing(client, options)) {
         ks_client_release(client);
         return NULL;
     }
@@ -40,5 +47,6 @@ void ks_client_release(ks_client *client) {
     ks_text_cleanup(&client->api_key);
     ks_text_cleanup(&client->language);
     ks_token_cleanup(&client->token);
+    ks_seal_cleanup(&client->seal);
     free(client);
 }

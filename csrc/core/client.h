@@ -6,6 +6,7 @@
 
 #include "core/clock.h"
 #include "core/retry.h"
+#include "core/seal.h"
 #include "core/text.h"
 #include "core/token.h"
 
@@ -17,6 +18,7 @@ typedef struct ks_client_options {
     ks_span address;  /* such as https://host/open-api/v1, without a slash at its end */
     ks_span api_key;  /* printable ASCII */
     ks_span language; /* of the platform's messages; nothing to leave it to the platform */
+    ks_span secret;   /* where the token is shared with other processes: seals it for them */
     uint64_t seed;    /* for the retries' jitter */
 } ks_client_options;
 
@@ -28,6 +30,8 @@ typedef struct ks_client {
     ks_text language;
     ks_clock clock;
     ks_token token;
+    ks_seal seal;
+    bool shares; /* the token; `seal` is set */
     ks_retry retry;
 } ks_client;
 

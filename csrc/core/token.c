@@ -1,9 +1,12 @@
 #include "core/token.h"
 
+#include <string.h>
+
 enum { /* milliseconds */
        REFRESH_AHEAD_MAX = 10 * 60 * 1000,
        UNUSABLE_AHEAD_MAX = 30 * 1000,
-       FAILURE_REMEMBERED = 1000
+       FAILURE_REMEMBERED = 1000,
+       REFRESH_AWAITED = 500
 };
 
 void ks_token_init(ks_token *token) {
@@ -23,14 +26,17 @@ static int64_t time_left(const ks_token *token, const ks_clock *clock, ks_now no
     return token->expires - ks_clock_latest(clock, now);
 }
 
+static bool lasts(int64_t left, int64_t lifetime) {
+    return left > at_most(lifetime / 20, UNUSABLE_AHEAD_MAX);
+}
+
 /* Short-lived tokens have both windows shrunk with them. */
 static bool wants_refresh(const ks_token *token, const ks_clock *clock, ks_now now) {
     return time_left(token, clock, now) < at_most(token->lifetime / 5, REFRESH_AHEAD_MAX);
 }
 
 bool ks_token_good(const ks_token *token, const ks_clock *clock, ks_now now) {
-    return token->usable &&
-           time_left(token, clock, now) > at_most(token->lifetime / 20, UNUSABLE_AHEAD_MAX);
+    return token->usable && lasts(time_left(token, clock, now), token->lifetime);
 }
 
 ks_token_advice ks_token_ask(ks_token *token, const ks_clock *clock, ks_now now, int64_t deadline) {
@@ -38,7 +44,8 @@ ks_token_advice ks_token_ask(ks_token *token, const ks_clock *clock, ks_now now,
     /* A fetch whose holder vanished without a word ends with the holder's time. */
     bool fetching = token->fetching && now.monotonic < token->fetch_until;
     bool failed = now.monotonic < token->failed_until;
-    if (good && (fetching || failed || !wants_refresh(token, clock, now)))
+    bool elsewhere = now.monotonic < token->elsewhere_until;
+    if (good && (fetching || failed || elsewhere || !wants_refresh(token, clock, now)))
         return KS_TOKEN_USE;
     if (fetching)
         return KS_TOKEN_WAIT;
@@ -50,8 +57,7 @@ ks_token_advice ks_token_ask(ks_token *token, const ks_clock *clock, ks_now now,
     return KS_TOKEN_FETCH;
 }
 
-bool ks_token_store(ks_token *token, const ks_clock *clock, ks_now now, ks_span value,
-                    int64_t expires) {
+static bool replace(ks_token *token, ks_span value, int64_t expires) {
     token->fetching = false;
     token->usable = false;
     ks_text_clear(&token->value);
@@ -59,9 +65,46 @@ bool ks_token_store(ks_token *token, const ks_clock *clock, ks_now now, ks_span 
         return false;
     token->generation++;
     token->expires = expires;
-    token->lifetime = time_left(token, clock, now);
     token->failed_until = 0;
+    token->elsewhere_until = 0;
     token->usable = true;
+    return true;
+}
+
+bool ks_token_store(ks_token *token, const ks_clock *clock, ks_now now, ks_span value,
+                    int64_t expires) {
+    if (!replace(token, value, expires))
+        return false;
+    token->serial++;
+    token->lifetime = time_left(token, clock, now);
+    return true;
+}
+
+static bool is_value(const ks_token *token, ks_span value) {
+    return token->value.size == value.size && value.size > 0 &&
+           memcmp(token->value.data, value.data, value.size) == 0;
+}
+
+bool ks_token_adopt(ks_token *token, uint32_t ticket, const ks_clock *clock, ks_now now,
+                    const ks_shared_token *shared) {
+    if (token->ticket != ticket)
+        return false;
+    /* An older one is what a process left that could not save its next. */
+    bool newer = shared->serial >= token->serial && !is_value(token, shared->value);
+    if (shared->serial > token->serial)
+        token->serial = shared->serial; /* one fetched now is newer than this as well */
+    if (!newer || !lasts(shared->expires - ks_clock_latest(clock, now), shared->lifetime) ||
+        !replace(token, shared->value, shared->expires))
+        return false;
+    token->lifetime = shared->lifetime;
+    return true;
+}
+
+bool ks_token_stand_back(ks_token *token, uint32_t ticket, const ks_clock *clock, ks_now now) {
+    if (token->ticket != ticket || !ks_token_good(token, clock, now))
+        return false;
+    token->fetching = false;
+    token->elsewhere_until = now.monotonic + REFRESH_AWAITED;
     return true;
 }
 

@@ -5,12 +5,17 @@
  * is refreshed by one caller while the others go on with the old one; shortly before the end it is
  * used no more. A failed fetch is remembered for a moment, so that callers who waited for it do not
  * repeat it one after another.
+ *
+ * Where processes share a token (keysecure.token_store), whoever is told FETCH looks at what they
+ * left before fetching, and ends the fetch with `adopt` or `stand_back` where one of them was
+ * first.
  */
 #ifndef KS_TOKEN_H
 #define KS_TOKEN_H
 
 #include "core/clock.h"
 #include "core/fault.h"
+#include "core/record.h"
 #include "core/text.h"
 
 enum { KS_TOKEN_SIZE_MAX = 4096 };
@@ -18,6 +23,7 @@ enum { KS_TOKEN_SIZE_MAX = 4096 };
 typedef struct ks_token {
     ks_text value;
     uint32_t generation; /* counts the tokens stored; names the one that a request used */
+    uint32_t serial;     /* counts those fetched by all who share them, as far as seen here */
     int64_t expires;     /* server time */
     int64_t lifetime;    /* what it had left when it was stored */
     bool usable;
@@ -25,7 +31,8 @@ typedef struct ks_token {
     uint32_t ticket;     /* of the fetch under way, or the last one */
     int64_t fetch_until; /* monotonic: when the fetch under way has ended at the latest */
     int64_t failed_until;
-    ks_fault failure; /* of the last fetch, as long as `failed_until` isn't past */
+    int64_t elsewhere_until; /* another process refreshes it: none of this one tries before then */
+    ks_fault failure;        /* of the last fetch, as long as `failed_until` isn't past */
 } ks_token;
 
 typedef enum ks_token_advice {
@@ -48,6 +55,15 @@ bool ks_token_good(const ks_token *token, const ks_clock *clock, ks_now now);
  */
 bool ks_token_store(ks_token *token, const ks_clock *clock, ks_now now, ks_span value,
                     int64_t expires);
+
+/* Ends the fetch of this ticket with a token that another process fetched. False, ending nothing,
+ * where it is no newer than the one here, or not good. */
+bool ks_token_adopt(ks_token *token, uint32_t ticket, const ks_clock *clock, ks_now now,
+                    const ks_shared_token *shared);
+
+/* Ends the fetch of this ticket since another process fetches, and lets callers go on with the
+ * token here for a moment. False, ending nothing, where that isn't good. */
+bool ks_token_stand_back(ks_token *token, uint32_t ticket, const ks_clock *clock, ks_now now);
 
 /* Ends the fetch of this ticket, which failed; nothing where somebody else has taken over since. */
 void ks_token_fail(ks_token *token, uint32_t ticket, ks_now now, const ks_fault *failure);

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #define CLIENT_TYPE "keysecure.core.client"
-#define CALL_TYPE   "keysecure.core.call"
+#define CALL_TYPE   KS_LUA_CALL_TYPE
 
 typedef struct client_box {
     ks_client *client;
@@ -48,7 +48,8 @@ static uint64_t draw_seed(void) {
     return seed;
 }
 
-/* core.client{ address=, api_key=, language=, seed= }; without a seed one is drawn. */
+/* core.client{ address=, api_key=, language=, secret=, seed= }; without a seed one is drawn, and
+ * without the secret the token is not shared. */
 static int client_new(lua_State *L) {
     luaL_checktype(L, 1, LUA_TTABLE);
     client_box *box = lua_newuserdata(L, sizeof *box);
@@ -58,6 +59,7 @@ static int client_new(lua_State *L) {
         .address = field_span(L, 1, "address"),
         .api_key = field_span(L, 1, "api_key"),
         .language = field_span(L, 1, "language"),
+        .secret = field_span(L, 1, "secret"),
     };
     lua_getfield(L, 1, "seed");
     options.seed = lua_isnil(L, -1) ? draw_seed() : (uint64_t)(int64_t)lua_tonumber(L, -1);
@@ -108,6 +110,15 @@ static int client_clock_adopt(lua_State *L) {
     int64_t to = lua_isnoneornil(L, 5) ? from : (int64_t)luaL_checknumber(L, 5);
     ks_clock_adopt(&client->clock, from, to, earliest, latest);
     return 0;
+}
+
+/* client:store_key(): under which its token is shared; nothing where it isn't. */
+static int client_store_key(lua_State *L) {
+    const ks_client *client = check_client(L);
+    if (!client->shares)
+        return 0;
+    lua_pushlstring(L, client->seal.name, sizeof client->seal.name);
+    return 1;
 }
 
 static int client_tostring(lua_State *L) {
@@ -203,6 +214,7 @@ static void push_fault(lua_State *L, const ks_call *call) {
 /* What to do next:
  *   "send", request
  *   "wait", until (monotonic ms), for_token (ask again when another call has ended a step)
+ *   "seek": a token that another process may have; "share": what came of a fetch (sharing.c)
  *   "done", true, data as JSON text or nil, attempts
  *   "done", false, what failed (the fields of an error) */
 static int push_next(lua_State *L, ks_call *call, ks_now now) {
@@ -217,6 +229,12 @@ static int push_next(lua_State *L, ks_call *call, ks_now now) {
         lua_pushnumber(L, (lua_Number)step.until);
         lua_pushboolean(L, step.wait_for_token);
         return 3;
+    case KS_CALL_SEEK:
+        lua_pushliteral(L, "seek");
+        return 1;
+    case KS_CALL_SHARE:
+        lua_pushliteral(L, "share");
+        return 1;
     case KS_CALL_DONE:
         break;
     }
@@ -308,6 +326,7 @@ void ks_lua_open_client(lua_State *L) {
         {"retry_budget", client_retry_budget},
         {"clock_snapshot", client_clock_snapshot},
         {"clock_adopt", client_clock_adopt},
+        {"store_key", client_store_key},
         {"__gc", client_gc},
         {"__tostring", client_tostring},
         {NULL, NULL},
@@ -319,6 +338,9 @@ void ks_lua_open_client(lua_State *L) {
     };
     ks_lua_register_type(L, CLIENT_TYPE, client_methods);
     ks_lua_register_type(L, CALL_TYPE, call_methods);
+    luaL_getmetatable(L, CALL_TYPE);
+    luaL_setfuncs(L, ks_lua_sharing_methods, 0);
+    lua_pop(L, 1);
     lua_pushcfunction(L, client_new);
     lua_setfield(L, -2, "client");
 }

@@ -184,5 +184,6 @@ int luaopen_keysecure_core(lua_State *L) {
     ks_lua_open_signature(L);
     ks_lua_open_client(L);
     ks_lua_open_callback(L);
+    ks_lua_open_sharing(L);
     return 1;
 }

@@ -9,7 +9,13 @@
 void ks_lua_open_callback(lua_State *L);
 void ks_lua_open_cipher(lua_State *L);
 void ks_lua_open_client(lua_State *L);
+void ks_lua_open_sharing(lua_State *L);
 void ks_lua_open_signature(lua_State *L);
+
+#define KS_LUA_CALL_TYPE "keysecure.core.call"
+
+/* Methods of a call that csrc/lua/sharing.c adds. */
+extern const luaL_Reg ks_lua_sharing_methods[];
 
 /* Makes the metatable `name`, with `methods` in it and as its `__index`. A userdata gets its
  * metatable first and the foreign resource second, so that `__gc` covers every way out. */

@@ -8,6 +8,7 @@ local options_of = require "keysecure.options"
 local pager = require "keysecure.pager"
 local resource = require "keysecure.resource"
 local script = require "keysecure.host.script"
+local shared_token = require "keysecure.shared_token"
 local suggest = require "keysecure.suggest"
 
 ---@class keysecure.Client
@@ -192,11 +193,14 @@ function client.new(options)
   local self = {
     core = core.client {
       address = options.address .. api.base, api_key = options.api_key,
-      language = options.language,
+      language = options.language, secret = options.token_store and options.api_secret,
     },
     cipher = made, now = now, host = host, transport = transport, options = options,
   }
   options.api_key, options.api_secret = nil, nil
+  if options.token_store then
+    self.shared_token = shared_token.new(self, options.token_store)
+  end
   self.rows = resource.rows(self)
   for name, collection in pairs(resource.collections(self)) do
     self[name] = collection

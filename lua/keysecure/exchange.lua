@@ -41,9 +41,13 @@ local function drive(client, operation, made, options)
   while action ~= "done" do
     if action == "send" then
       action, first, second, third = send(client, call, first)
-    else
+    elseif action == "wait" then
       client.host:wait(first, second)
       action, first, second, third = call:next(client.now())
+    elseif action == "seek" then
+      action, first, second, third = client.shared_token:seek(call)
+    else
+      action, first, second, third = client.shared_token:share(call)
     end
   end
   call:close()

@@ -3,6 +3,7 @@ local api = require "keysecure.api"
 local datetime = require "keysecure.datetime"
 local errors = require "keysecure.errors"
 local suggest = require "keysecure.suggest"
+local token_store = require "keysecure.token_store"
 
 local options = {}
 
@@ -23,6 +24,7 @@ local options = {}
 ---@field max_response? integer  bytes of one answer (8 MiB)
 ---@field http2? boolean         offer HTTP/2 over TLS (true)
 ---@field transport? table       your own; see keysecure.transport.curl for the contract
+---@field token_store? keysecure.TokenStore  shares the access token with other processes
 ---@field clock? fun(): number   Unix seconds, in place of this machine's clock
 ---@field on_event? fun(event: table)  told of finished calls; may raise in vain
 
@@ -44,6 +46,7 @@ local KNOWN = {
   max_response = { type = "number", default = 8 * 1024 * 1024 },
   http2 = { type = "boolean", default = true },
   transport = { type = "table" },
+  token_store = { type = "table" },
   clock = { type = "function" },
   on_event = { type = "function" },
 }
@@ -81,6 +84,10 @@ local function checked(given)
   end
   if result.transport and type(result.transport.perform) ~= "function" then
     errors.misuse "option transport: a table with a function 'perform' expected"
+  end
+  local lacking = result.token_store and token_store.fault(result.token_store)
+  if lacking then
+    errors.misuse("option token_store: " .. lacking)
   end
   for name, known in pairs(KNOWN) do
     if result[name] == nil then

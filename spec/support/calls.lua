@@ -10,8 +10,9 @@ function calls.world(options)
   options = options or {}
   return {
     client = core.client {
-      address = "https://host/open-api/v1", api_key = "key-1", seed = options.seed or 7,
-      language = options.language,
+      address = options.address or "https://host/open-api/v1",
+      api_key = options.api_key or "key-1", seed = options.seed or 7,
+      language = options.language, secret = options.secret,
     },
     monotonic = options.monotonic or 1000,
     skew = options.skew or 0,

@@ -50,7 +50,7 @@
 local token_store = {}
 
 --- Bytes of a text or a note, at most.
-token_store.MAX_TEXT = 12 * 1024
+token_store.MAX_TEXT = 8 * 1024
 
 local METHODS = { "load", "save", "claim", "release" }
 
