@@ -47,6 +47,7 @@ build = {
         "csrc/core/signature.c",
         "csrc/core/callback.c",
         "csrc/core/clock.c",
+        "csrc/core/forks.c",
         "csrc/core/retry.c",
         "csrc/core/record.c",
         "csrc/core/seal.c",
@@ -64,7 +65,7 @@ build = {
       },
       incdirs = { "csrc", "$(CRYPTO_INCDIR)" },
       libdirs = { "$(CRYPTO_LIBDIR)" },
-      libraries = { "crypto" },
+      libraries = { "crypto", "pthread" }, -- pthread_atfork, as below
     },
     ["keysecure.curl"] = {
       sources = {

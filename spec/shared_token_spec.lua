@@ -43,6 +43,7 @@ describe("sharing a token", function()
         assert.is_false(for_token)
         pauses[#pauses + 1] = moment - world.monotonic
         world.monotonic = moment
+        return not world.closed
       end },
     }, store)
   end)
@@ -85,6 +86,14 @@ describe("sharing a token", function()
     local _, action, request = seek()
     is_token_request(action, request)
     assert.is_true(world.monotonic >= 11000 and world.monotonic <= 11400)
+  end)
+
+  it("ends the call where the client is closed meanwhile", function()
+    world.closed = true
+    store:claim(world.client:store_key(), "another", 5)
+    local _, action, succeeded, fault = seek()
+    assert.same({ "done", false, "cancelled", "not_sent", 1 },
+      { action, succeeded, fault.kind, fault.outcome, #pauses })
   end)
 
   it("waits no longer than the call has time", function()

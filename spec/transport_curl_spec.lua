@@ -4,8 +4,12 @@ local wire = require "spec.support.wire"
 --- The least a host must do: wait until one transfer has finished.
 local host = {}
 
-function host:await(engine, id)
+function host:attach(engine)
   self.engine = engine
+end
+
+function host:await(id)
+  local engine = self.engine
   for _ = 1, 1000 do
     engine:step(5000)
     local result = { engine:next() }

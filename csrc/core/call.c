@@ -511,3 +511,12 @@ void ks_call_failed(ks_call *call, ks_now now, const ks_failure *failure) {
     else
         end_attempts(call, now);
 }
+
+void ks_call_cancel(ks_call *call) {
+    if (call->state == KS_STATE_DONE)
+        return;
+    if (call->state == KS_STATE_SENT)
+        call->standing = KS_OUTCOME_UNKNOWN;
+    set_fault(call, KS_FAULT_CANCELLED, call->standing, "the client was closed");
+    finish(call);
+}

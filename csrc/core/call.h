@@ -154,4 +154,7 @@ ks_call_action ks_call_next(ks_call *call, ks_now now, ks_step *step);
 void ks_call_answered(ks_call *call, ks_now now, const ks_answer *answer);
 void ks_call_failed(ks_call *call, ks_now now, const ks_failure *failure);
 
+/* Ends the call where it stands: its outcome is what its attempts so far amount to. */
+void ks_call_cancel(ks_call *call);
+
 #endif

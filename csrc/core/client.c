@@ -39,6 +39,11 @@ ks_client *ks_client_acquire(ks_client *client) {
     return client;
 }
 
+void ks_client_forked(ks_client *client, uint64_t seed) {
+    ks_token_abandon(&client->token, client->token.ticket);
+    client->retry.random = seed;
+}
+
 void ks_client_release(ks_client *client) {
     if (client == NULL || --client->references > 0)
         return;

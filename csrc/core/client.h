@@ -40,6 +40,10 @@ ks_client *ks_client_new(const ks_client_options *options);
 
 ks_client *ks_client_acquire(ks_client *client);
 
+/* In a forked child: the token fetch under way is the parent's, and the pauses shall differ from
+ * its. Token, clock and retry budget stay. */
+void ks_client_forked(ks_client *client, uint64_t seed);
+
 /* The last one out frees. NULL is fine. */
 void ks_client_release(ks_client *client);
 

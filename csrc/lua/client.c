@@ -1,6 +1,7 @@
 /* core.client and its calls: csrc/core/call.h for Lua. Times come in as milliseconds of this
  * machine's two clocks, monotonic and wall, as `core.now()` returns them. */
 #include "core/call.h"
+#include "core/forks.h"
 #include "lua/core.h"
 
 #include <openssl/err.h>
@@ -12,6 +13,7 @@
 
 typedef struct client_box {
     ks_client *client;
+    unsigned forks; /* of the process that used it last */
 } client_box;
 
 /* Arguments ----------------------------------------------------------------------------------- */
@@ -53,7 +55,7 @@ static uint64_t draw_seed(void) {
 static int client_new(lua_State *L) {
     luaL_checktype(L, 1, LUA_TTABLE);
     client_box *box = lua_newuserdata(L, sizeof *box);
-    box->client = NULL;
+    *box = (client_box){.forks = ks_forks()};
     luaL_setmetatable(L, CLIENT_TYPE);
     ks_client_options options = {
         .address = field_span(L, 1, "address"),
@@ -80,6 +82,10 @@ static int client_gc(lua_State *L) {
 static ks_client *check_client(lua_State *L) {
     client_box *box = luaL_checkudata(L, 1, CLIENT_TYPE);
     luaL_argcheck(L, box->client != NULL, 1, "the client is closed");
+    if (box->forks != ks_forks()) {
+        box->forks = ks_forks();
+        ks_client_forked(box->client, draw_seed());
+    }
     return box->client;
 }
 
@@ -315,6 +321,13 @@ static int call_failed(lua_State *L) {
     return push_next(L, call, now);
 }
 
+/* call:cancel(), then as `next` */
+static int call_cancel(lua_State *L) {
+    ks_call *call = check_call(L);
+    ks_call_cancel(call);
+    return push_next(L, call, (ks_now){0});
+}
+
 static int call_tostring(lua_State *L) {
     lua_pushliteral(L, "keysecure.core call");
     return 1;
@@ -332,9 +345,10 @@ void ks_lua_open_client(lua_State *L) {
         {NULL, NULL},
     };
     static const luaL_Reg call_methods[] = {
-        {"next", call_next}, {"answered", call_answered},   {"failed", call_failed},
-        {"close", call_gc},  {"__tostring", call_tostring}, {"__gc", call_gc},
-        {NULL, NULL},
+        {"next", call_next},           {"answered", call_answered},
+        {"failed", call_failed},       {"close", call_gc},
+        {"__tostring", call_tostring}, {"__gc", call_gc},
+        {"cancel", call_cancel},       {NULL, NULL},
     };
     ks_lua_register_type(L, CLIENT_TYPE, client_methods);
     ks_lua_register_type(L, CALL_TYPE, call_methods);

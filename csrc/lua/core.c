@@ -4,6 +4,7 @@
 
 #include "lua/core.h"
 
+#include "core/forks.h"
 #include "core/json.h"
 #include "core/version.h"
 
@@ -61,6 +62,20 @@ static int core_now(lua_State *L) {
     core_monotonic(L);
     core_wall(L);
     return 2;
+}
+
+/* core.seconds(): as `monotonic`, in seconds, and as fine as the clock is: to keep a budget by. */
+static int core_seconds(lua_State *L) {
+    struct timespec now = {0};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    lua_pushnumber(L, (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec / 1e9);
+    return 1;
+}
+
+/* core.forks(): how many forks made this process out of the one that asked first. */
+static int core_forks(lua_State *L) {
+    lua_pushinteger(L, (lua_Integer)ks_forks());
+    return 1;
 }
 
 /* core.sleep(milliseconds): for plain scripts, which have nothing else to do. */
@@ -169,6 +184,8 @@ int luaopen_keysecure_core(lua_State *L) {
         {"monotonic", core_monotonic},
         {"wall", core_wall},
         {"now", core_now},
+        {"seconds", core_seconds},
+        {"forks", core_forks},
         {"sleep", core_sleep},
         {"check_json", core_check_json},
         {"read_envelope", core_read_envelope},

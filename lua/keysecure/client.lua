@@ -6,8 +6,8 @@ local errors = require "keysecure.errors"
 local exchange = require "keysecure.exchange"
 local options_of = require "keysecure.options"
 local pager = require "keysecure.pager"
+local request = require "keysecure.request"
 local resource = require "keysecure.resource"
-local script = require "keysecure.host.script"
 local shared_token = require "keysecure.shared_token"
 local suggest = require "keysecure.suggest"
 
@@ -65,12 +65,39 @@ function Client:call(name, fields, options)
     errors.misuse("no operation '" .. tostring(name) .. "'" .. suggest(name, api.names))
   end
   check_fields(name, fields)
+  self.host:check()
   local refusal = options_of.call_fault(options) or exchange.refusal(self, operation)
   if refusal then
     refusal.operation = name
     return nil, refusal
   end
   return exchange.run(self, operation, fields or NONE, options or NONE)
+end
+
+-- What an operation takes, without `done`.
+local function split_done(options)
+  local rest = {}
+  for name, value in pairs(options) do
+    rest[name] = value
+  end
+  rest.done = nil
+  if type(options.done) ~= "function" then
+    errors.misuse("call option done: function expected, got " .. type(options.done))
+  end
+  return options.done, rest
+end
+
+--- As `call`, without waiting: `options.done(value, err)` is called from a later `step`. This is
+-- what `ks.cards:detail({…}, { done = fn })` does. A mistake in the arguments is raised here.
+---@param name string
+---@param fields? table
+---@param options {done: fun(value: any, err: keysecure.Error|nil), timeout: number?}
+function Client:begin(name, fields, options)
+  check_self(self, "begin(…)")
+  local done, rest = split_done(options)
+  check_fields(name, fields)
+  request.new(api.operations[name], fields or NONE, self.cipher, self.options.mode)
+  self.host:spawn(self.call, done, self, name, fields, rest)
 end
 
 --- Walks all rows of a list operation: see keysecure.pager. Raises an error object where a page
@@ -111,17 +138,75 @@ function Client:parallel(limit, items, fn)
   elseif type(items) ~= "table" or type(fn) ~= "function" then
     errors.misuse("parallel: expected (limit, items, function)")
   end
+  self.host:check()
   return self.host:parallel(limit, items, fn)
 end
 
---- Seconds, which may be fractions, without keeping calls in flight from going on.
+--- Runs `fn(…)` as a coroutine in which calls read as if they blocked, until it waits for the first
+--- time. `done` is called from a later `step` with what it returned, or with nil and what it
+--- raised; without `done`, that `step` raises it.
+---@param fn fun(...): ...
+---@param done? fun(...)
+---@param ... any  arguments of fn
+function Client:spawn(fn, done, ...)
+  check_self(self, "spawn(…)")
+  if type(fn) ~= "function" or (done ~= nil and type(done) ~= "function") then
+    errors.misuse("spawn: expected (function, function or nil, …)")
+  end
+  self.host:spawn(fn, done, ...)
+end
+
+--- Seconds, which may be fractions, without keeping calls in flight from going on. Raises an error
+--- object, kind "cancelled", where the client is closed or has been.
 ---@param seconds number
 function Client:sleep(seconds)
   check_self(self, "sleep(…)")
   if type(seconds) ~= "number" then
     errors.misuse("sleep: a number of seconds expected, got " .. type(seconds))
   end
-  self.host:wait((self.now()) + seconds * 1000)
+  self.host:check()
+  if not self.host:wait((self.now()) + seconds * 1000) then
+    error(errors.new { kind = "cancelled", message = "the client was closed" }, 0)
+  end
+end
+
+--- Does what there is to do without waiting: once a frame, or whenever `pollfd` is readable or
+--- `timeout` has passed.
+---@param budget? number  seconds it may take; what is left then is done by the next step
+function Client:step(budget)
+  check_self(self, "step(…)")
+  if budget ~= nil and type(budget) ~= "number" then
+    errors.misuse("step: a number of seconds expected, got " .. type(budget))
+  end
+  self.host:step(budget)
+end
+
+--- The descriptor to poll for reading between steps. Ask again after a fork.
+---@return integer|nil descriptor  nil: there is none, on this system or after `close`
+function Client:pollfd()
+  check_self(self, "pollfd()")
+  return self.host:pollfd()
+end
+
+--- What to poll the descriptor for: "r", always.
+---@return string
+function Client:events()
+  check_self(self, "events()")
+  return self.host:events()
+end
+
+--- Seconds until `step` is wanted whatever the descriptor says.
+---@return number|nil  nil: not before it is readable
+function Client:timeout()
+  check_self(self, "timeout()")
+  return self.host:timeout()
+end
+
+--- How many spawned functions, and calls with `done`, have not ended yet.
+---@return integer
+function Client:pending()
+  check_self(self, "pending()")
+  return self.host:pending()
 end
 
 local function row_of(self, kind, field, number)
@@ -147,12 +232,15 @@ function Client:cardholder(cardholder_no)
   return row_of(self, "cardholder", "cardholder_no", cardholder_no)
 end
 
---- Closes connections; calls in flight end as cancelled.
+--- Closes connections; calls in flight and pauses end as cancelled, and everybody who waits has
+--- heard of it before this returns. What a `done` raises then is raised at the end.
 function Client:close()
   check_self(self, "close()")
+  self.host:release()
   if self.transport.close then
     self.transport:close()
   end
+  self.host:close()
 end
 
 local function describe(self)
@@ -169,6 +257,11 @@ setmetatable(Client, {
     error("a client has no '" .. tostring(name) .. "'" .. suggest(name, names), 2)
   end,
 })
+
+local function choose_host(options, now)
+  local host = options.host
+  return (type(host) == "table" and host or require("keysecure.host." .. host)).new(now)
+end
 
 local function choose_transport(options, host)
   if options.transport then
@@ -188,7 +281,7 @@ function client.new(options)
     return nil, err
   end
   local now = clock_of(options)
-  local host = script.new(now)
+  local host = choose_host(options, now)
   local transport = choose_transport(options, host)
   local self = {
     core = core.client {

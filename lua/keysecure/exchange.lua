@@ -41,9 +41,10 @@ local function drive(client, operation, made, options)
   while action ~= "done" do
     if action == "send" then
       action, first, second, third = send(client, call, first)
-    elseif action == "wait" then
-      client.host:wait(first, second)
+    elseif action == "wait" and client.host:wait(first, second) then
       action, first, second, third = call:next(client.now())
+    elseif action == "wait" then
+      action, first, second, third = call:cancel()
     elseif action == "seek" then
       action, first, second, third = client.shared_token:seek(call)
     else

@@ -25,10 +25,12 @@ local options = {}
 ---@field http2? boolean         offer HTTP/2 over TLS (true)
 ---@field transport? table       your own; see keysecure.transport.curl for the contract
 ---@field token_store? keysecure.TokenStore  shares the access token with other processes
+---@field host? "script"|"tick"|table  how calls wait ("script"); a table: see keysecure.host.tasks
 ---@field clock? fun(): number   Unix seconds, in place of this machine's clock
 ---@field on_event? fun(event: table)  told of finished calls; may raise in vain
 
--- Each option: its type; `env`: the environment variable that may say it.
+-- Each option: its type; `env`: the environment variable that may say it; `method`: a table with
+-- this function will do as well.
 local KNOWN = {
   environment = { type = "string", env = "KEYSECURE_ENVIRONMENT" },
   address = { type = "string", env = "KEYSECURE_ADDRESS" },
@@ -45,8 +47,9 @@ local KNOWN = {
   proxy = { type = "string" },
   max_response = { type = "number", default = 8 * 1024 * 1024 },
   http2 = { type = "boolean", default = true },
-  transport = { type = "table" },
+  transport = { type = "table", method = "perform" },
   token_store = { type = "table" },
+  host = { type = "string", method = "new", default = "script" },
   clock = { type = "function" },
   on_event = { type = "function" },
 }
@@ -70,6 +73,17 @@ function options.from_env()
   return given
 end
 
+local function check_type(name, known, value)
+  if known.method and type(value) == "table" then
+    if type(value[known.method]) ~= "function" then
+      errors.misuse("option " .. name .. ": a table with a function '" .. known.method
+        .. "' expected")
+    end
+  elseif type(value) ~= known.type then
+    errors.misuse("option " .. name .. ": " .. known.type .. " expected, got " .. type(value))
+  end
+end
+
 -- Raises for misuse; copies with the defaults filled in.
 local function checked(given)
   local result = {}
@@ -77,13 +91,9 @@ local function checked(given)
     local known = KNOWN[name]
     if not known then
       errors.misuse("no option '" .. tostring(name) .. "'" .. suggest(name, NAMES))
-    elseif type(value) ~= known.type then
-      errors.misuse("option " .. name .. ": " .. known.type .. " expected, got " .. type(value))
     end
+    check_type(name, known, value)
     result[name] = value
-  end
-  if result.transport and type(result.transport.perform) ~= "function" then
-    errors.misuse "option transport: a table with a function 'perform' expected"
   end
   local lacking = result.token_store and token_store.fault(result.token_store)
   if lacking then
@@ -143,6 +153,9 @@ local RULES = {
   { "timezone", function(value)
     return not datetime.zone_offset(value) and 'must be such as "UTC+8"' or nil
   end },
+  { "host", function(value)
+    return type(value) == "string" and one_of({ "script", "tick" }, value) or nil
+  end },
   { "language", function(value)
     return one_of(api.languages, value)
   end },
@@ -197,7 +210,9 @@ function options.call_fault(given)
     errors.misuse("a table of call options expected, got " .. type(given))
   end
   for name, value in pairs(given or {}) do
-    if name ~= "timeout" and name ~= "timezone" then
+    if name == "done" then
+      errors.misuse "call option done: only of ks.cards:detail and the like; use ks:spawn(fn, done)"
+    elseif name ~= "timeout" and name ~= "timezone" then
       errors.misuse("a call takes no option '" .. tostring(name) .. "'"
         .. suggest(name, CALL_OPTIONS))
     elseif type(value) ~= KNOWN[name].type then

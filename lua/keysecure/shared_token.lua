@@ -141,7 +141,9 @@ function Shared:seek(call)
   self:look(call, search)
   local action, first, second, third = call:next(self.now())
   while action == "seek" do
-    self.host:wait(self.now() + search.pause, false)
+    if not self.host:wait(self.now() + search.pause, false) then
+      return call:cancel()
+    end
     search.pause = math.min(search.pause * 2, LAST_PAUSE)
     action, first, second, third = call:next(self.now())
     if action == "seek" then -- its time isn't over

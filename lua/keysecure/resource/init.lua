@@ -55,6 +55,9 @@ local function methods_of(groups, name, operation)
   end
   groups[group][method] = function(self, fields, options)
     check(self, method)
+    if type(options) == "table" and options.done ~= nil then
+      return self.client:begin(name, fields, options)
+    end
     return self.client:call(name, fields, options)
   end
   if operation.each then

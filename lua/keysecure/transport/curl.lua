@@ -75,11 +75,12 @@ end
 --- Makes a transport. No connection is made, and nothing of libcurl started, before the first call.
 ---@param options table  of `keysecure.new`: ca_file, pinned_key, proxy, connect_timeout (seconds),
 ---  max_response (bytes), http2; and user_agent, max_connections (256)
----@param host table  `host:await(engine, id)` waits in the host's way until transfer `id` has
----  finished and returns what `engine:next()` gave for it, without the id
+---@param host table  `host:attach(engine)` is told once whose results it hands out;
+---  `host:await(id)` waits in its way until transfer `id` has finished and returns what
+---  `engine:next()` gave for it, without the id
 ---@return keysecure.CurlTransport
 function transport.new(options, host)
-  return setmetatable({
+  local self = setmetatable({
     host = host,
     engine = curl.new {
       ca_file = options.ca_file,
@@ -92,6 +93,8 @@ function transport.new(options, host)
       user_agent = options.user_agent,
     },
   }, Transport)
+  host:attach(self.engine)
+  return self
 end
 
 -- From the values of `engine:next()` to the tables of the contract.
@@ -115,7 +118,7 @@ function Transport:perform(request)
   if not id then
     return nil, { reason = reason, reached = "nothing", message = message }
   end
-  return outcome(self.host:await(self.engine, id))
+  return outcome(self.host:await(id))
 end
 
 function Transport:close()
