@@ -232,6 +232,14 @@ function Client:cardholder(cardholder_no)
   return row_of(self, "cardholder", "cardholder_no", cardholder_no)
 end
 
+--- Answers the platform's callbacks with this client's keys: see keysecure.webhook.
+---@param options? keysecure.webhook.Options
+---@return keysecure.Webhook
+function Client:webhook(options)
+  check_self(self, "webhook(…)")
+  return require("keysecure.webhook").of_client(self, options)
+end
+
 --- Closes connections; calls in flight and pauses end as cancelled, and everybody who waits has
 --- heard of it before this returns. What a `done` raises then is raised at the end.
 function Client:close()
@@ -288,6 +296,7 @@ function client.new(options)
       address = options.address .. api.base, api_key = options.api_key,
       language = options.language, secret = options.token_store and options.api_secret,
     },
+    verifier = core.verifier(options.api_key, options.api_secret),
     cipher = made, now = now, host = host, transport = transport, options = options,
   }
   options.api_key, options.api_secret = nil, nil
