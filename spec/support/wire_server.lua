@@ -16,61 +16,12 @@
 --- HTTP/2, refusing every stream after the first two; as a proxy.
 local cqueues = require "cqueues"
 local socket = require "cqueues.socket"
-local digest = require "openssl.digest"
-local name = require "openssl.x509.name"
-local altname = require "openssl.x509.altname"
-local pkey = require "openssl.pkey"
-local bignum = require "openssl.bignum"
-local ssl_context = require "openssl.ssl.context"
-local x509 = require "openssl.x509"
-local basexx = require "basexx"
+local certificates = require "spec.support.certificates"
 
 local LIFE = 300 -- seconds; whoever started it is gone by then
 
 local loop = cqueues.new()
 local log, connections = {}, 0
-
--- Certificates ----------------------------------------------------------------------------------
-
-local function key_pair()
-  return pkey.new { type = "EC", curve = "prime256v1" }
-end
-
-local function certificate(subject, key, issuer, issuer_key, from, to)
-  local made = x509.new()
-  made:setVersion(3)
-  made:setSerial(bignum.new(math.random(1, 2 ^ 30)))
-  made:setSubject(name.new():add("CN", subject))
-  made:setIssuer(issuer and issuer:getSubject() or made:getSubject())
-  made:setLifetime(os.time() + from, os.time() + to)
-  made:setBasicConstraints { CA = not issuer }
-  made:setBasicConstraintsCritical(true)
-  if issuer then
-    made:setSubjectAlt(altname.new():add("IP", "127.0.0.1"))
-  end
-  made:setPublicKey(key)
-  made:sign(issuer_key)
-  return made
-end
-
-local function tls_context(cert, key, protocol)
-  local context = ssl_context.new("TLS", true)
-  context:setCertificate(cert)
-  context:setPrivateKey(key)
-  context:setAlpnSelect(function(_, offered)
-    for _, one in ipairs(offered) do
-      if one == protocol then
-        return one
-      end
-    end
-  end)
-  return context
-end
-
-local function pin_of(key)
-  local der = basexx.from_base64((key:toPEM("public"):gsub("%-%-%-%-%-[^\n]*", ""):gsub("%s", "")))
-  return "sha256//" .. basexx.to_base64(digest.new("sha256"):final(der))
-end
 
 -- HTTP/1.1 --------------------------------------------------------------------------------------
 
@@ -319,19 +270,17 @@ local function listen(serve, context)
 end
 
 local function main(directory)
-  math.randomseed(os.time())
-  local ca_key, key = key_pair(), key_pair()
-  local ca = certificate("wire test authority", ca_key, nil, ca_key, -3600, 86400)
-  local good = certificate("wire", key, ca, ca_key, -3600, 86400)
-  local old = certificate("wire", key, ca, ca_key, -7200, -3600)
-  local file = assert(io.open(directory .. "/ca.pem", "w"))
-  file:write(ca:toPEM())
-  file:close()
+  local authority, key = certificates.authority "wire test authority", certificates.key()
+  local good = certificates.server(authority, key)
+  local old = certificates.server(authority, key, { expired = true })
+  local function context(cert, protocol)
+    return certificates.context(cert, key, protocol)
+  end
+  certificates.write(authority.certificate, directory .. "/ca.pem")
   print(("plain=%d tls=%d expired=%d h2=%d proxy=%d pin=%s other_pin=%s"):format(
-    listen(serve_http), listen(serve_http, tls_context(good, key, "http/1.1")),
-    listen(serve_http, tls_context(old, key, "http/1.1")),
-    listen(serve_h2, tls_context(good, key, "h2")), listen(serve_proxy),
-    pin_of(key), pin_of(ca_key)))
+    listen(serve_http), listen(serve_http, context(good, "http/1.1")),
+    listen(serve_http, context(old, "http/1.1")), listen(serve_h2, context(good, "h2")),
+    listen(serve_proxy), certificates.pin_of(key), certificates.pin_of(authority.key)))
   io.stdout:flush()
   loop:wrap(function()
     cqueues.sleep(LIFE)
