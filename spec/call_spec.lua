@@ -284,6 +284,83 @@ describe("a call", function()
     end)
   end)
 
+  describe("whose loss will be looked up", function()
+    local LIFE, TOLERATED = 12000, 60000
+    local SETTLES = { write = true, settles = true, timeout = 30000 }
+
+    local function age(request)
+      return calls.server_time(world) - tonumber(request.headers.Timestamp)
+    end
+
+    it("leaves a third of the time for that", function()
+      local _, _, request = calls.ready(world, SETTLES)
+      assert.equal(20, request.timeout)
+      _, _, request = calls.ready(world, { write = true, timeout = 30000 })
+      assert.equal(30, request.timeout)
+    end)
+
+    it("arrives in time or is refused, wherever the server's clock is", function()
+      for offset = 0, 1000, 125 do
+        local other = calls.world { skew = -77777, monotonic = 5000 + offset }
+        local _, _, request = calls.ready(other, SETTLES)
+        local left = TOLERATED - (calls.server_time(other) - tonumber(request.headers.Timestamp))
+        assert.is_true(left >= LIFE and left < LIFE + 2500, tostring(left))
+      end
+    end)
+
+    it("carries a new Timestamp before the server's clock is known", function()
+      world.skew = 0
+      local call = calls.begin(world, { write = true, settles = true, auth = "key" })
+      local _, request = calls.next(world, call)
+      assert.equal(25000, age(request))
+    end)
+
+    it("carries a new Timestamp where one near its end was refused, from then on", function()
+      local call, _, request = calls.ready(world, SETTLES)
+      assert.is_true(age(request) > 40000)
+      local action
+      action, request = calls.answer(world, call, calls.refusal(1005))
+      assert.equal("send", action)
+      assert.is_true(age(request) >= 0 and age(request) < 3000)
+      _, _, request = calls.ready(world, SETTLES)
+      assert.is_true(age(request) >= 0 and age(request) < 3000)
+    end)
+
+    it("goes on so where it was refused for having taken long", function()
+      local call = calls.ready(world, SETTLES)
+      world.monotonic = world.monotonic + LIFE + 2000
+      calls.answer(world, call, calls.refusal(1005))
+      local _, _, request = calls.ready(world, SETTLES)
+      assert.is_true(age(request) > 30000, tostring(age(request)))
+    end)
+
+    it("tells the Timestamp it carried", function()
+      local call, _, request = calls.ready(world, SETTLES)
+      local _, _, failure = calls.fail(world, call, "receive", "sent")
+      assert.equal(request.headers.Timestamp, string.format("%.0f", failure.timestamp))
+    end)
+  end)
+
+  it("tells how long it paused, and what became of each request", function()
+    local call = calls.ready(world)
+    assert.same({ true, 1, "done", 0, nil, nil, 200 }, { call:last() })
+    world.monotonic = world.monotonic + 30
+    local _, moment = calls.answer(world, call, calls.refusal(1009), { retry_after = "2" })
+    assert.same({ false, 1, "refused", 30, "api", 1009, 200 }, { call:last() })
+    world.monotonic = moment
+    calls.next(world, call)
+    world.monotonic = world.monotonic + 7
+    local done, ok, data, attempts, waited = calls.answer(world, call, '{"code":0,"data":7}')
+    assert.same({ "done", true, "7", 2, 2000 }, { done, ok, data, attempts, waited })
+    assert.same({ false, 2, "done", 7, nil, nil, 200 }, { call:last() })
+    call = calls.ready(world, { timeout = 5000 })
+    _, moment = calls.answer(world, call, calls.refusal(1009), { retry_after = "2" })
+    world.monotonic = moment
+    calls.next(world, call)
+    local _, _, failure = calls.answer(world, call, calls.refusal(2002))
+    assert.equal(2000, failure.waited)
+  end)
+
   it("gives up its token fetch when it is closed", function()
     local first, second = calls.begin(world), calls.begin(world)
     calls.next(world, first)

@@ -1,4 +1,4 @@
--- Transports that users write, what they may fail with, and what on_event tells.
+-- Transports that users write, and what they may fail with.
 local cjson = require "cjson"
 local keysecure = require "keysecure"
 local support = require "spec.support.client"
@@ -238,76 +238,5 @@ describe("a transport of one's own", function()
     ks:close()
     assert.equal(1, closed)
     client_of(says ""):close()
-  end)
-end)
-
-describe("on_event", function()
-  local world, events, ks
-
-  setup(function()
-    world = support.start()
-    ks = world:client { on_event = function(event)
-      events[#events + 1] = event
-    end }
-    events = {}
-    assert(ks.cards:packages())
-  end)
-  teardown(function()
-    world:stop()
-  end)
-  before_each(function()
-    events = {}
-  end)
-
-  it("that raises doesn't cost the caller the result", function()
-    local raising = world:client { on_event = function()
-      error("in the hook")
-    end }
-    assert.is_table(raising.cards:packages())
-  end)
-
-  it("tells each finished call", function()
-    assert(ks.cards:packages())
-    assert.equal(1, #events)
-    local event = events[1]
-    assert.is_true(event.milliseconds >= 0 and event.milliseconds < 5000)
-    event.milliseconds = nil
-    assert.same({ operation = "cards.packages", method = "POST", path = "/card/package/list",
-      attempts = 1, outcome = "done" }, event)
-  end)
-
-  it("tells what failed, by operation and not by number", function()
-    refused({ code = 4001 }, ks.cards:detail { card_no = "C1" })
-    events[1].milliseconds = nil
-    assert.same({ operation = "cards.detail", method = "GET", path = "/card/{card_no}/detail",
-      attempts = 1, outcome = "refused", kind = "api", code = 4001 }, events[1])
-    world:control("POST", "faults", { operation = "cards.update_status", delay = 1 })
-    refused({ kind = "timeout" }, ks.cards:update_status({ card_no = "C1", status = "Frozen" },
-      { timeout = 0.1 }))
-    assert.equal("unknown", events[2].outcome)
-    assert.equal("timeout", events[2].kind)
-  end)
-
-  it("counts what was sent again", function()
-    world:control("POST", "tokens/expire")
-    assert(ks.cards:packages())
-    assert.equal(2, events[1].attempts)
-    assert.equal(1, #events)
-  end)
-
-  it("hears nothing of what was refused here", function()
-    refused({ kind = "invalid" }, ks.cards:detail {})
-    refused({ kind = "invalid" }, ks.cards:bins())
-    assert.same({}, events)
-  end)
-
-  it("hears the calls of ks:parallel and of walks", function()
-    ks:parallel(3, { 1, 2, 3 }, function()
-      return ks.cards:packages()
-    end)
-    assert.equal(3, #events)
-    for _ in ks.cards:each_package() do
-      assert.is_true(#events > 3)
-    end
   end)
 end)

@@ -45,35 +45,73 @@ describe("retries", function()
     assert.is_true(count > 15)
   end)
 
+  it("stay within a budget that several clients share, too", function()
+    local second = calls.world { budget = world.budget }
+    exhaust()
+    assert.equal(480, world.budget:left())
+    world = second
+    calls.answer(world, (calls.ready(world)), '{"code":0}')
+    exhaust()
+    assert.equal(461, world.budget:left())
+    world = calls.world()
+    exhaust()
+    assert.equal(480, world.budget:left())
+    assert.equal(461, second.budget:left())
+  end)
+
+  it("are paid from one budget where clients are given none", function()
+    local core = require "keysecure.core"
+    local shared = core.shared_budget()
+    assert.equal(shared, core.shared_budget())
+    shared:earn(100)
+    for _ = 1, 2 do
+      world = calls.world { budget = shared }
+      world.client = core.client { address = "https://host", api_key = "key-1" }
+      exhaust()
+    end
+    assert.equal(460, shared:left())
+    shared:earn(100)
+    assert.equal(500, shared:left())
+  end)
+
+  it("may be paid for by others", function()
+    for left = 495, 0, -5 do
+      assert.is_true(world.budget:spend())
+      assert.equal(left, world.budget:left())
+    end
+    assert.is_false(world.budget:spend())
+    assert.equal(0, world.budget:left())
+  end)
+
   it("stay within a budget that all calls of a client share", function()
     local retries = 0
     for _ = 1, 200 do
       retries = retries + #exhaust()
     end
     assert.equal(100, retries) -- 500 / 5
-    assert.equal(0, world.client:retry_budget())
+    assert.equal(0, world.budget:left())
     assert.equal(0, #exhaust())
   end)
 
   it("cost double after a time-out", function()
-    local before = world.client:retry_budget()
+    local before = world.budget:left()
     local call = calls.ready(world)
     calls.fail(world, call, "timeout", "sent")
-    assert.equal(before - 10, world.client:retry_budget())
+    assert.equal(before - 10, world.budget:left())
   end)
 
   it("pay back: a first-try success one, a success after a retry its cost", function()
     exhaust()
-    local before = world.client:retry_budget()
+    local before = world.budget:left()
     calls.answer(world, (calls.ready(world)), '{"code":0}')
-    assert.equal(before + 1, world.client:retry_budget())
+    assert.equal(before + 1, world.budget:left())
     local call = calls.ready(world)
     local _, moment = calls.answer(world, call, calls.refusal(1001))
-    assert.equal(before + 1 - 5, world.client:retry_budget())
+    assert.equal(before + 1 - 5, world.budget:left())
     world.monotonic = moment
     calls.next(world, call)
     calls.answer(world, call, '{"code":0}')
-    assert.equal(before + 1, world.client:retry_budget())
+    assert.equal(before + 1, world.budget:left())
   end)
 
   it("wait as long as the platform asks, in seconds or until a date", function()
@@ -90,9 +128,9 @@ describe("retries", function()
 
   it("never pause past the deadline", function()
     local call = calls.ready(world, { timeout = 3000 })
-    local before = world.client:retry_budget()
+    local before = world.budget:left()
     local done = calls.answer(world, call, calls.refusal(1009), { retry_after = "3" })
     assert.equal("done", done)
-    assert.equal(before, world.client:retry_budget())
+    assert.equal(before, world.budget:left())
   end)
 end)

@@ -44,6 +44,7 @@ bool ks_call_init(ks_call *call, ks_client *client, const ks_call_options *optio
     call->extra.value = copy(&call->block, options->extra.value);
     call->auth = options->auth;
     call->write = options->write;
+    call->settles = options->settles;
     call->deadline = now.monotonic + options->timeout;
     call->standing = KS_OUTCOME_NOT_SENT;
     call->client = ks_client_acquire(client);
@@ -137,10 +138,9 @@ static void add_header(ks_send *send, const char *name, ks_span value) {
     header->value = value;
 }
 
-static void begin_send(ks_call *call, ks_now now, ks_send *send) {
+static void begin_send(ks_call *call, ks_now now, ks_send *send, int64_t stamp) {
     ks_client *client = call->client;
-    int length = snprintf(call->stamp, sizeof call->stamp, "%013" PRId64,
-                          ks_clock_stamp(&client->clock, now));
+    int length = snprintf(call->stamp, sizeof call->stamp, "%013" PRId64, stamp);
     call->sent_at = now.monotonic;
     *send = (ks_send){.timeout = call->deadline - now.monotonic};
     add_header(send, "Timestamp", (ks_span){call->stamp, (size_t)length});
@@ -152,15 +152,25 @@ static void begin_send(ks_call *call, ks_now now, ks_send *send) {
 }
 
 static void send_token_request(ks_call *call, ks_now now, ks_send *send) {
-    begin_send(call, now, send);
+    begin_send(call, now, send, ks_clock_stamp(&call->client->clock, now));
     send->method = (ks_span){"GET", 3};
     send->url = span_of(&call->client->token_url);
     call->token_attempts++;
     call->state = KS_STATE_SENT_TOKEN;
 }
 
+static int64_t stamp_operation(ks_call *call, ks_now now) {
+    const ks_client *client = call->client;
+    call->expiring = call->settles && !client->keep_young && !call->clock_replayed;
+    call->stamped = call->expiring ? ks_clock_stamp_expiring(&client->clock, now, KS_CALL_LIFE)
+                                   : ks_clock_stamp(&client->clock, now);
+    return call->stamped;
+}
+
 static void send_operation(ks_call *call, ks_now now, ks_send *send) {
-    begin_send(call, now, send);
+    begin_send(call, now, send, stamp_operation(call, now));
+    if (call->settles)
+        send->timeout -= send->timeout / 3;
     send->method = call->method;
     send->url = call->url;
     send->body = call->body;
@@ -249,6 +259,19 @@ static bool at_token(const ks_call *call) {
     return call->state == KS_STATE_SENT_TOKEN;
 }
 
+/* The fault is the last request's; its message stays with the call. */
+static void note_attempt(ks_call *call, ks_now now) {
+    call->last = (ks_attempt){
+        .token = at_token(call),
+        .number = at_token(call) ? call->token_attempts : call->attempts,
+        .kind = call->fault.kind,
+        .outcome = call->fault.outcome,
+        .code = call->fault.code,
+        .http_status = call->http_status,
+        .milliseconds = now.monotonic - call->sent_at,
+    };
+}
+
 /* Whether it was this call's own time that ended the fetch: no word on what another's would do. */
 static bool ran_out_of_time(const ks_call *call, ks_now now) {
     return call->fault.kind == KS_FAULT_TIMEOUT && call->deadline - now.monotonic <= 1;
@@ -276,7 +299,7 @@ static void end_attempts(ks_call *call, ks_now now) {
 
 /* Pauses for another attempt, if the budget and the time that is left allow one. */
 static void try_again(ks_call *call, ks_now now, int32_t cost, int64_t least_pause) {
-    ks_retry *retry = &call->client->retry;
+    ks_retry *retry = call->client->retry;
     int attempts = at_token(call) ? call->token_attempts : call->attempts;
     if (attempts >= KS_RETRY_ATTEMPTS_MAX) {
         end_attempts(call, now);
@@ -290,6 +313,7 @@ static void try_again(ks_call *call, ks_now now, int32_t cost, int64_t least_pau
         return;
     }
     call->spent = cost;
+    call->waited += pause;
     call->paused_until = now.monotonic + pause;
     call->state = KS_STATE_PAUSED;
 }
@@ -338,8 +362,11 @@ static void take_refusal(ks_call *call, ks_now now, const ks_answer *answer, int
     call->fault.code = code;
     call->fault.outcome = outcome;
     call->fault.http_status = answer->status;
+    note_attempt(call, now);
     switch (code) {
     case CODE_TIMESTAMP:
+        if (sent && call->expiring && call->last.milliseconds < KS_CALL_LIFE / 2)
+            call->client->keep_young = true;
         ks_clock_distrust(&call->client->clock);
         if (learn_clock(call, now, answer->date) && replay(call, &call->clock_replayed))
             return;
@@ -377,6 +404,7 @@ static void take_nonsense(ks_call *call, ks_now now, const ks_answer *answer, co
     call->fault.http_status = answer->status;
     snprintf(call->fault.message, sizeof call->fault.message,
              "HTTP status %d and an answer that is not the platform's: %s", answer->status, reason);
+    note_attempt(call, now);
     if (answer->status >= 500 && !lost_write)
         try_again(call, now, KS_RETRY_COST, retry_after(call, now, answer->retry_after));
     else
@@ -446,14 +474,16 @@ static void take_success(ks_call *call, ks_now now, const ks_answer *answer, ks_
             take_nonsense(call, now, answer, wrong);
             return;
         }
+        call->fault = (ks_fault){0};
+        note_attempt(call, now);
         call->fetching = false;
         call->fetched = true;
-        call->fault.kind = KS_FAULT_NONE;
         call->state = KS_STATE_READY;
         return;
     }
-    ks_retry_earn(&call->client->retry, call->attempts == 1 ? KS_RETRY_REWARD : call->spent);
-    call->fault.kind = KS_FAULT_NONE;
+    ks_retry_earn(call->client->retry, call->attempts == 1 ? KS_RETRY_REWARD : call->spent);
+    call->fault = (ks_fault){0};
+    note_attempt(call, now);
     call->data = json;
     finish(call);
 }
@@ -497,14 +527,15 @@ static ks_fault_kind kind_of(ks_loss loss) {
 void ks_call_failed(ks_call *call, ks_now now, const ks_failure *failure) {
     if (!awaits_answer(call))
         return;
-    bool safe = failure->reached == KS_REACHED_NOTHING;
-    ks_outcome outcome = safe ? KS_OUTCOME_NOT_SENT : KS_OUTCOME_UNKNOWN;
+    ks_outcome outcome = ks_outcome_of(failure->reached);
+    bool safe = outcome == KS_OUTCOME_NOT_SENT;
     if (call->state == KS_STATE_SENT)
         call->standing = outcome;
     call->http_status = 0;
     ks_fault_kind kind = kind_of(failure->loss);
     set_fault(call, kind, outcome, "");
     set_foreign_message(call, failure->message.data, failure->message.size);
+    note_attempt(call, now);
     bool passing = failure->loss != KS_LOSS_LASTING && failure->loss != KS_LOSS_CANCELLED;
     if (passing && (safe || !call->write || at_token(call)))
         try_again(call, now, kind == KS_FAULT_TIMEOUT ? KS_RETRY_COST_TIMEOUT : KS_RETRY_COST, 0);

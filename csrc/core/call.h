@@ -44,8 +44,16 @@ typedef struct ks_call_options {
     ks_header extra;  /* one more header */
     ks_call_auth auth;
     bool write;      /* it changes something: never repeated unless provably not done */
+    bool settles;    /* a write that will be looked up where its answer is lost: see below */
     int64_t timeout; /* ms for everything: attempts, pauses, the token */
 } ks_call_options;
+
+/* A write that is going to be looked up leaves time for that: an attempt gets two thirds of what is
+ * left. And it makes sure that its fate is soon decided: it carries a Timestamp near the end of its
+ * time, so that a request which lingers on the way is refused by the platform instead of being
+ * carried out when nobody expects it any more. Where the platform refuses such a Timestamp at once,
+ * this client stops doing so. */
+enum { KS_CALL_LIFE = 12000 }; /* ms that such a request has to arrive */
 
 typedef struct ks_send {
     ks_span method;
@@ -77,13 +85,6 @@ typedef struct ks_answer {
     ks_span retry_after; /* likewise */
 } ks_answer;
 
-/* How far a request got before sending failed. Whatever the transport can't tell for certain is the
- * later one. */
-typedef enum ks_reached {
-    KS_REACHED_NOTHING, /* no byte of the request was written, up to here … */
-    KS_REACHED_SENDING, /* … and from here on one may have been */
-} ks_reached;
-
 typedef enum ks_loss {
     KS_LOSS_PASSING, /* a network's fault: another attempt may do better */
     KS_LOSS_TIMEOUT,
@@ -106,14 +107,28 @@ typedef enum ks_call_state {
     KS_STATE_DONE
 } ks_call_state;
 
-/* Read `state`, `succeeded`, `data`, `fault`, `attempts`, `http_status`; the rest is private. */
+/* What came of one request. */
+typedef struct ks_attempt {
+    bool token; /* it was for a token, on behalf of the operation */
+    int number; /* from 1: of the operation's requests, or of the token fetch's */
+    ks_fault_kind kind;
+    ks_outcome outcome; /* where it failed */
+    int32_t code;
+    int http_status;
+    int64_t milliseconds;
+} ks_attempt;
+
+/* Read what stands before `block`; the rest is private. */
 typedef struct ks_call {
     ks_client *client;
     ks_call_state state;
     bool succeeded;
     ks_span data; /* JSON of the answer's data; points into the body given to `answered` */
     ks_fault fault;
-    int attempts; /* requests of the operation; those for a token don't count */
+    int attempts;    /* requests of the operation; those for a token don't count */
+    int64_t waited;  /* ms of pauses before attempts */
+    int64_t stamped; /* the Timestamp of the operation's last request */
+    ks_attempt last; /* request, of the operation or for its token */
     int http_status;
 
     ks_text block; /* the copies behind the spans */
@@ -124,6 +139,8 @@ typedef struct ks_call {
     ks_header extra;
     ks_call_auth auth;
     bool write;
+    bool settles;
+    bool expiring; /* the last request's Timestamp was near its end */
     int64_t deadline;
     char stamp[24];
     int64_t sent_at;

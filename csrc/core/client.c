@@ -21,8 +21,9 @@ ks_client *ks_client_new(const ks_client_options *options) {
     ks_text_init(&client->language, KS_CLIENT_OPTION_MAX, KS_TEXT_PLAIN);
     ks_clock_init(&client->clock);
     ks_token_init(&client->token);
-    ks_retry_init(&client->retry, options->seed);
-    if (!ks_text_append_span(&client->address, options->address) ||
+    client->retry =
+        options->retry != NULL ? ks_retry_acquire(options->retry) : ks_retry_new(options->seed);
+    if (client->retry == NULL || !ks_text_append_span(&client->address, options->address) ||
         !ks_text_append_span(&client->token_url, options->address) ||
         !ks_text_append(&client->token_url, token_path, sizeof token_path - 1) ||
         !ks_text_append_span(&client->api_key, options->api_key) ||
@@ -41,7 +42,7 @@ ks_client *ks_client_acquire(ks_client *client) {
 
 void ks_client_forked(ks_client *client, uint64_t seed) {
     ks_token_abandon(&client->token, client->token.ticket);
-    client->retry.random = seed;
+    client->retry->random = seed;
 }
 
 void ks_client_release(ks_client *client) {
@@ -53,5 +54,6 @@ void ks_client_release(ks_client *client) {
     ks_text_cleanup(&client->language);
     ks_token_cleanup(&client->token);
     ks_seal_cleanup(&client->seal);
+    ks_retry_release(client->retry);
     free(client);
 }

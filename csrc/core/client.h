@@ -19,7 +19,8 @@ typedef struct ks_client_options {
     ks_span api_key;  /* printable ASCII */
     ks_span language; /* of the platform's messages; nothing to leave it to the platform */
     ks_span secret;   /* where the token is shared with other processes: seals it for them */
-    uint64_t seed;    /* for the retries' jitter */
+    ks_retry *retry;  /* the budget to share with other clients, or NULL for one of its own … */
+    uint64_t seed;    /* … whose pauses are drawn from this */
 } ks_client_options;
 
 typedef struct ks_client {
@@ -32,7 +33,8 @@ typedef struct ks_client {
     ks_token token;
     ks_seal seal;
     bool shares; /* the token; `seal` is set */
-    ks_retry retry;
+    ks_retry *retry;
+    bool keep_young; /* the platform would not have a Timestamp near the end of its time */
 } ks_client;
 
 /* Copies the options. NULL where there is no memory or an option is too long. */

@@ -6,7 +6,8 @@ enum {
     RESOLUTION = 1000,     /* a Date header says the second, not where in it */
     DRIFT = 5000,          /* clocks are taken to part by one millisecond in so many: 200 ppm */
     MARGIN = 1000,         /* servers of one fleet may disagree by this much */
-    UNKNOWN_MARGIN = 25000 /* the tolerated age is 60 s and the tolerated future nothing [P] */
+    TOLERATED_AGE = 60000, /* of a Timestamp; its tolerated future is nothing [P] */
+    UNKNOWN_MARGIN = 25000
 };
 
 void ks_clock_init(ks_clock *clock) {
@@ -83,6 +84,14 @@ int64_t ks_clock_stamp(const ks_clock *clock, ks_now now) {
     if (!ks_clock_bounds(clock, now, &earliest, &latest))
         return now.wall - UNKNOWN_MARGIN;
     return earliest - MARGIN;
+}
+
+int64_t ks_clock_stamp_expiring(const ks_clock *clock, ks_now now, int64_t life) {
+    int64_t earliest, latest;
+    if (!ks_clock_bounds(clock, now, &earliest, &latest))
+        return ks_clock_stamp(clock, now);
+    int64_t young = earliest - MARGIN, expiring = latest + MARGIN + life - TOLERATED_AGE;
+    return expiring < young ? expiring : young;
 }
 
 int64_t ks_clock_latest(const ks_clock *clock, ks_now now) {

@@ -56,6 +56,11 @@ void ks_clock_distrust(ks_clock *clock);
  * tolerates, so that a clock up to about 25 s wrong either way costs nothing. */
 int64_t ks_clock_stamp(const ks_clock *clock, ks_now now);
 
+/* A Timestamp that is good for at least `life` ms from now and not for much longer: the platform
+ * refuses the request that carries it if it arrives later than that. Before the first answer, and
+ * where `life` is more than a new one has, as `ks_clock_stamp`. */
+int64_t ks_clock_stamp_expiring(const ks_clock *clock, ks_now now, int64_t life);
+
 /* The latest time it can be on the server now. */
 int64_t ks_clock_latest(const ks_clock *clock, ks_now now);
 

@@ -20,6 +20,24 @@ typedef enum ks_outcome {
     KS_OUTCOME_UNKNOWN
 } ks_outcome;
 
+/* How far a request got before it failed. Whatever a transport can't tell for certain is the later
+ * one; one that says nothing may have got anywhere. */
+typedef enum ks_reached {
+    KS_REACHED_NOTHING,
+    KS_REACHED_RESOLVED,
+    KS_REACHED_CONNECTED,
+    KS_REACHED_SECURED, /* no byte of the request was written, up to here … */
+    KS_REACHED_SENDING, /* … and from here on one may have been */
+    KS_REACHED_SENT,
+    KS_REACHED_ANSWERING,
+    KS_REACHED_UNSAID
+} ks_reached;
+
+/* Whether the platform can have acted on a request that got so far and was not answered. */
+static inline ks_outcome ks_outcome_of(ks_reached reached) {
+    return reached <= KS_REACHED_SECURED ? KS_OUTCOME_NOT_SENT : KS_OUTCOME_UNKNOWN;
+}
+
 enum { KS_FAULT_MESSAGE_MAX = 240 };
 
 typedef struct ks_fault {

@@ -1,10 +1,24 @@
 #include "core/retry.h"
 
+#include <stdlib.h>
+
 enum { FIRST_BOUND = 100, LAST_BOUND = 5000 }; /* milliseconds */
 
-void ks_retry_init(ks_retry *retry, uint64_t seed) {
-    retry->tokens = KS_RETRY_CAPACITY;
-    retry->random = seed;
+ks_retry *ks_retry_new(uint64_t seed) {
+    ks_retry *retry = malloc(sizeof *retry);
+    if (retry != NULL)
+        *retry = (ks_retry){.references = 1, .tokens = KS_RETRY_CAPACITY, .random = seed};
+    return retry;
+}
+
+ks_retry *ks_retry_acquire(ks_retry *retry) {
+    retry->references++;
+    return retry;
+}
+
+void ks_retry_release(ks_retry *retry) {
+    if (retry != NULL && --retry->references == 0)
+        free(retry);
 }
 
 bool ks_retry_spend(ks_retry *retry, int32_t cost) {

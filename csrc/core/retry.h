@@ -1,8 +1,8 @@
 /* How long to pause before another attempt, and whether one may be made at all.
  *
- * The budget is shared by all calls of a client: a platform in trouble gets a bounded number of
- * extra requests, however many callers want to try again. Each retry costs; the first successes
- * after that pay back. A call that made a retry and then succeeded gives its cost back.
+ * The budget is shared by all calls of all clients that hold it: a platform in trouble gets a
+ * bounded number of extra requests, however many callers want to try again. Each retry costs; calls
+ * that succeed at once pay back. A call that made a retry and then succeeded gives its cost back.
  */
 #ifndef KS_RETRY_H
 #define KS_RETRY_H
@@ -19,12 +19,19 @@ enum {
 };
 
 typedef struct ks_retry {
+    uint32_t references;
     int32_t tokens;
     uint64_t random; /* state of the generator behind the jitter */
 } ks_retry;
 
-/* `seed` makes the pauses of two processes differ; any number does. */
-void ks_retry_init(ks_retry *retry, uint64_t seed);
+/* A full budget. `seed` makes the pauses of two processes differ; any number does. NULL where there
+ * is no memory. */
+ks_retry *ks_retry_new(uint64_t seed);
+
+ks_retry *ks_retry_acquire(ks_retry *retry);
+
+/* The last one out frees. NULL is fine. */
+void ks_retry_release(ks_retry *retry);
 
 /* Takes `cost` out of the budget; false, taking nothing, where it doesn't hold so much. */
 bool ks_retry_spend(ks_retry *retry, int32_t cost);

@@ -10,11 +10,20 @@
 
 #define CLIENT_TYPE "keysecure.core.client"
 #define CALL_TYPE   KS_LUA_CALL_TYPE
+#define BUDGET_TYPE "keysecure.core.budget"
+
+/* In the registry: the budget of all clients of this Lua state that were given no other. Where a
+ * process has several states, as nginx's workers may, each has its own. */
+#define SHARED_BUDGET "keysecure.core.shared_budget"
 
 typedef struct client_box {
     ks_client *client;
     unsigned forks; /* of the process that used it last */
 } client_box;
+
+typedef struct budget_box {
+    ks_retry *retry;
+} budget_box;
 
 /* Arguments ----------------------------------------------------------------------------------- */
 
@@ -40,7 +49,7 @@ static ks_now check_now(lua_State *L, int index) {
     return now;
 }
 
-/* Client -------------------------------------------------------------------------------------- */
+/* Budget -------------------------------------------------------------------------------------- */
 
 /* Any number will do, as long as processes get different ones. */
 static uint64_t draw_seed(void) {
@@ -50,8 +59,79 @@ static uint64_t draw_seed(void) {
     return seed;
 }
 
-/* core.client{ address=, api_key=, language=, secret=, seed= }; without a seed one is drawn, and
- * without the secret the token is not shared. */
+static void push_budget(lua_State *L, uint64_t seed) {
+    budget_box *box = lua_newuserdata(L, sizeof *box);
+    box->retry = NULL;
+    luaL_setmetatable(L, BUDGET_TYPE);
+    box->retry = ks_retry_new(seed);
+    if (box->retry == NULL)
+        luaL_error(L, "no memory");
+}
+
+static void push_shared_budget(lua_State *L) {
+    lua_getfield(L, LUA_REGISTRYINDEX, SHARED_BUDGET);
+    if (!lua_isnil(L, -1))
+        return;
+    lua_pop(L, 1);
+    push_budget(L, draw_seed());
+    lua_pushvalue(L, -1);
+    lua_setfield(L, LUA_REGISTRYINDEX, SHARED_BUDGET);
+}
+
+/* core.budget(seed|nil): a retry budget for clients to share; without a seed one is drawn. */
+static int budget_new(lua_State *L) {
+    push_budget(L, lua_isnoneornil(L, 1) ? draw_seed() : (uint64_t)(int64_t)luaL_checknumber(L, 1));
+    return 1;
+}
+
+static int budget_gc(lua_State *L) {
+    budget_box *box = luaL_checkudata(L, 1, BUDGET_TYPE);
+    ks_retry_release(box->retry);
+    box->retry = NULL;
+    return 0;
+}
+
+static ks_retry *check_budget(lua_State *L, int index) {
+    budget_box *box = luaL_checkudata(L, index, BUDGET_TYPE);
+    luaL_argcheck(L, box->retry != NULL, index, "the budget is closed");
+    return box->retry;
+}
+
+/* budget:left() */
+static int budget_left(lua_State *L) {
+    lua_pushinteger(L, check_budget(L, 1)->tokens);
+    return 1;
+}
+
+/* budget:spend(): takes what a retry costs; false where there isn't so much. */
+static int budget_spend(lua_State *L) {
+    lua_pushboolean(L, ks_retry_spend(check_budget(L, 1), KS_RETRY_COST));
+    return 1;
+}
+
+/* budget:earn(retries): puts back what so many retries have cost, up to the capacity. */
+static int budget_earn(lua_State *L) {
+    lua_Integer retries = luaL_checkinteger(L, 2);
+    luaL_argcheck(L, retries >= 0 && retries <= KS_RETRY_CAPACITY, 2, "a few retries expected");
+    ks_retry_earn(check_budget(L, 1), (int32_t)retries * KS_RETRY_COST);
+    return 0;
+}
+
+static int budget_tostring(lua_State *L) {
+    lua_pushliteral(L, "keysecure.core budget");
+    return 1;
+}
+
+/* core.shared_budget(): the one that clients share unless told otherwise. */
+static int budget_shared(lua_State *L) {
+    push_shared_budget(L);
+    return 1;
+}
+
+/* Client -------------------------------------------------------------------------------------- */
+
+/* core.client{ address=, api_key=, language=, secret=, budget= }; without a budget, the shared one,
+ * and without the secret the token is not shared. */
 static int client_new(lua_State *L) {
     luaL_checktype(L, 1, LUA_TTABLE);
     client_box *box = lua_newuserdata(L, sizeof *box);
@@ -63,10 +143,14 @@ static int client_new(lua_State *L) {
         .language = field_span(L, 1, "language"),
         .secret = field_span(L, 1, "secret"),
     };
-    lua_getfield(L, 1, "seed");
-    options.seed = lua_isnil(L, -1) ? draw_seed() : (uint64_t)(int64_t)lua_tonumber(L, -1);
-    lua_pop(L, 1);
+    lua_getfield(L, 1, "budget");
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        push_shared_budget(L);
+    }
+    options.retry = check_budget(L, -1);
     box->client = ks_client_new(&options);
+    lua_pop(L, 1);
     if (box->client == NULL)
         return luaL_error(L, "no memory, or an option of more than %d bytes", KS_CLIENT_OPTION_MAX);
     return 1;
@@ -87,12 +171,6 @@ static ks_client *check_client(lua_State *L) {
         ks_client_forked(box->client, draw_seed());
     }
     return box->client;
-}
-
-/* client:retry_budget(): what is left of it. */
-static int client_retry_budget(lua_State *L) {
-    lua_pushinteger(L, check_client(L)->retry.tokens);
-    return 1;
 }
 
 /* client:clock_snapshot(monotonic, wall): the bounds of the server's time now, Unix milliseconds;
@@ -135,7 +213,7 @@ static int client_tostring(lua_State *L) {
 /* Call ---------------------------------------------------------------------------------------- */
 
 /* client:call(method, path, body|nil, auth, write, timeout_ms, monotonic, wall,
- *             timezone|nil, header|nil, header_value|nil) */
+ *             timezone|nil, header|nil, header_value|nil, settles|nil) */
 static int client_call(lua_State *L) {
     static const char *const auths[] = {"none", "key", "token", NULL};
     ks_client *client = check_client(L);
@@ -148,6 +226,7 @@ static int client_call(lua_State *L) {
         .timeout = (int64_t)luaL_checknumber(L, 7),
         .timezone = opt_span(L, 10),
         .extra = {opt_span(L, 11), opt_span(L, 12)},
+        .settles = lua_toboolean(L, 13),
     };
     ks_now now = check_now(L, 8);
     ks_call *call = lua_newuserdata(L, sizeof *call);
@@ -193,18 +272,24 @@ static void push_request(lua_State *L, const ks_send *send) {
     lua_setfield(L, -2, "headers");
 }
 
-static void set_integer(lua_State *L, const char *name, int value) {
+static void push_integer_or_nil(lua_State *L, int value) {
     if (value == 0)
-        return;
-    lua_pushinteger(L, value);
+        lua_pushnil(L);
+    else
+        lua_pushinteger(L, value);
+}
+
+static void set_integer(lua_State *L, const char *name, int value) {
+    push_integer_or_nil(L, value);
     lua_setfield(L, -2, name);
 }
 
+static const char *const kinds[] = {"", "api", "transport", "timeout", "protocol", "cancelled"};
+static const char *const outcomes[] = {"not_sent", "refused", "unknown"};
+
 static void push_fault(lua_State *L, const ks_call *call) {
-    static const char *const kinds[] = {"", "api", "transport", "timeout", "protocol", "cancelled"};
-    static const char *const outcomes[] = {"not_sent", "refused", "unknown"};
     const ks_fault *fault = &call->fault;
-    lua_createtable(L, 0, 6);
+    lua_createtable(L, 0, 8);
     lua_pushstring(L, kinds[fault->kind]);
     lua_setfield(L, -2, "kind");
     lua_pushstring(L, outcomes[fault->outcome]);
@@ -213,6 +298,12 @@ static void push_fault(lua_State *L, const ks_call *call) {
     lua_setfield(L, -2, "message");
     lua_pushinteger(L, call->attempts);
     lua_setfield(L, -2, "attempts");
+    ks_lua_push_int64(L, call->waited);
+    lua_setfield(L, -2, "waited");
+    if (call->stamped != 0) {
+        ks_lua_push_int64(L, call->stamped);
+        lua_setfield(L, -2, "timestamp");
+    }
     set_integer(L, "code", fault->code);
     set_integer(L, "http_status", fault->http_status);
 }
@@ -221,7 +312,7 @@ static void push_fault(lua_State *L, const ks_call *call) {
  *   "send", request
  *   "wait", until (monotonic ms), for_token (ask again when another call has ended a step)
  *   "seek": a token that another process may have; "share": what came of a fetch (sharing.c)
- *   "done", true, data as JSON text or nil, attempts
+ *   "done", true, data as JSON text or nil, attempts, ms of pauses between them
  *   "done", false, what failed (the fields of an error) */
 static int push_next(lua_State *L, ks_call *call, ks_now now) {
     ks_step step;
@@ -256,7 +347,8 @@ static int push_next(lua_State *L, ks_call *call, ks_now now) {
         lua_pushnil(L);
     call->data = (ks_span){0}; /* the answer's body is not ours to keep */
     lua_pushinteger(L, call->attempts);
-    return 4;
+    ks_lua_push_int64(L, call->waited);
+    return 5;
 }
 
 /* call:next(monotonic, wall) */
@@ -295,14 +387,20 @@ static ks_loss loss_of(const char *reason) {
     return KS_LOSS_PASSING;
 }
 
-/* Silence about how far it got means that it may have got anywhere. */
+/* Silence about how far it got means that it may have got anywhere, and so does a word that is not
+ * one of ours. */
 static ks_reached reached_of(const char *reached) {
-    static const char *const before_sending[] = {"nothing", "resolved", "connected", "secured"};
-    for (size_t i = 0; i < sizeof before_sending / sizeof *before_sending; i++) {
-        if (strcmp(reached, before_sending[i]) == 0)
-            return KS_REACHED_NOTHING;
+    static const char *const words[] = {
+        [KS_REACHED_NOTHING] = "nothing",     [KS_REACHED_RESOLVED] = "resolved",
+        [KS_REACHED_CONNECTED] = "connected", [KS_REACHED_SECURED] = "secured",
+        [KS_REACHED_SENDING] = "sending",     [KS_REACHED_SENT] = "sent",
+        [KS_REACHED_ANSWERING] = "answering",
+    };
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (strcmp(reached, words[i]) == 0)
+            return (ks_reached)i;
     }
-    return KS_REACHED_SENDING;
+    return KS_REACHED_UNSAID;
 }
 
 /* call:failed(monotonic, wall, reason, reached|nil, message|nil), then as `next` */
@@ -328,6 +426,25 @@ static int call_cancel(lua_State *L) {
     return push_next(L, call, (ks_now){0});
 }
 
+/* call:last(): what came of the last request: whether it was for a token, which of them it was, the
+ * outcome ("done" or as in an error), milliseconds, then kind, code, HTTP status, each nil where
+ * there is none. */
+static int call_last(lua_State *L) {
+    const ks_attempt *last = &check_call(L)->last;
+    bool failed = last->kind != KS_FAULT_NONE;
+    lua_pushboolean(L, last->token);
+    lua_pushinteger(L, last->number);
+    lua_pushstring(L, failed ? outcomes[last->outcome] : "done");
+    ks_lua_push_int64(L, last->milliseconds);
+    if (failed)
+        lua_pushstring(L, kinds[last->kind]);
+    else
+        lua_pushnil(L);
+    push_integer_or_nil(L, last->code);
+    push_integer_or_nil(L, last->http_status);
+    return 7;
+}
+
 static int call_tostring(lua_State *L) {
     lua_pushliteral(L, "keysecure.core call");
     return 1;
@@ -336,7 +453,6 @@ static int call_tostring(lua_State *L) {
 void ks_lua_open_client(lua_State *L) {
     static const luaL_Reg client_methods[] = {
         {"call", client_call},
-        {"retry_budget", client_retry_budget},
         {"clock_snapshot", client_clock_snapshot},
         {"clock_adopt", client_clock_adopt},
         {"store_key", client_store_key},
@@ -345,16 +461,24 @@ void ks_lua_open_client(lua_State *L) {
         {NULL, NULL},
     };
     static const luaL_Reg call_methods[] = {
-        {"next", call_next},           {"answered", call_answered},
-        {"failed", call_failed},       {"close", call_gc},
-        {"__tostring", call_tostring}, {"__gc", call_gc},
-        {"cancel", call_cancel},       {NULL, NULL},
+        {"next", call_next},     {"answered", call_answered}, {"failed", call_failed},
+        {"last", call_last},     {"close", call_gc},          {"__tostring", call_tostring},
+        {"cancel", call_cancel}, {"__gc", call_gc},           {NULL, NULL},
+    };
+    static const luaL_Reg budget_methods[] = {
+        {"left", budget_left},           {"spend", budget_spend}, {"earn", budget_earn},
+        {"__tostring", budget_tostring}, {"__gc", budget_gc},     {NULL, NULL},
     };
     ks_lua_register_type(L, CLIENT_TYPE, client_methods);
     ks_lua_register_type(L, CALL_TYPE, call_methods);
     luaL_getmetatable(L, CALL_TYPE);
     luaL_setfuncs(L, ks_lua_sharing_methods, 0);
     lua_pop(L, 1);
+    ks_lua_register_type(L, BUDGET_TYPE, budget_methods);
     lua_pushcfunction(L, client_new);
     lua_setfield(L, -2, "client");
+    lua_pushcfunction(L, budget_new);
+    lua_setfield(L, -2, "budget");
+    lua_pushcfunction(L, budget_shared);
+    lua_setfield(L, -2, "shared_budget");
 }

@@ -9,6 +9,7 @@ local pager = require "keysecure.pager"
 local request = require "keysecure.request"
 local resource = require "keysecure.resource"
 local shared_token = require "keysecure.shared_token"
+local stats = require "keysecure.stats"
 local suggest = require "keysecure.suggest"
 
 ---@class keysecure.Client
@@ -232,6 +233,16 @@ function Client:cardholder(cardholder_no)
   return row_of(self, "cardholder", "cardholder_no", cardholder_no)
 end
 
+--- What this client has counted so far: see keysecure.stats; and `retry_budget`, what is left of
+--- the budget that all clients share.
+---@return table
+function Client:stats()
+  check_self(self, "stats()")
+  local counts = self.counted:snapshot()
+  counts.retry_budget = self.budget:left()
+  return counts
+end
+
 --- Answers the platform's callbacks with this client's keys: see keysecure.webhook.
 ---@param options? keysecure.webhook.Options
 ---@return keysecure.Webhook
@@ -291,12 +302,15 @@ function client.new(options)
   local now = clock_of(options)
   local host = choose_host(options, now)
   local transport = choose_transport(options, host)
+  local budget = core.shared_budget()
   local self = {
     core = core.client {
       address = options.address .. api.base, api_key = options.api_key,
       language = options.language, secret = options.token_store and options.api_secret,
+      budget = budget,
     },
     verifier = core.verifier(options.api_key, options.api_secret),
+    budget = budget, counted = stats.new(),
     cipher = made, now = now, host = host, transport = transport, options = options,
   }
   options.api_key, options.api_secret = nil, nil

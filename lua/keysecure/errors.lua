@@ -13,6 +13,8 @@
 ---@field field? string         the argument or response field at fault
 ---@field operation? string     such as "cards.apply"
 ---@field attempts? integer     requests sent for this operation, token requests not counted
+---@field waited? number        milliseconds of pauses before attempts and look-ups
+---@field timestamp? integer    that the last attempt carried: Unix ms of the server's clock
 ---@field http_status? integer  of the last answer
 local Error = {}
 Error.__index = Error

@@ -1,6 +1,7 @@
 --- Drives one call over a transport: the only place that waits.
 local api = require "keysecure.api"
 local errors = require "keysecure.errors"
+local how_of = require "keysecure.how"
 local redact = require "keysecure.redact"
 local request = require "keysecure.request"
 local response = require "keysecure.response"
@@ -9,6 +10,7 @@ local exchange = {}
 
 local NO_HEADERS = {}
 local NO_WORD = { message = "the transport gave neither an answer nor a failure" }
+local TOKEN = api.operations["merchant.token"]
 
 -- Sends what the call asks to send and tells it what came of that.
 local function send(client, call, wire)
@@ -31,20 +33,43 @@ local function start(client, operation, made, options)
   local timeout = options.timeout or client.options.timeout
   local timezone = operation.paged and (options.timezone or client.options.timezone) or nil
   local call = client.core:call(operation.method, made.path, made.body, operation.auth,
-    operation.write, timeout * 1000, monotonic, wall, timezone, made.header, made.header_value)
+    operation.write, timeout * 1000, monotonic, wall, timezone, made.header, made.header_value,
+    options.settles)
   return call, call:next(monotonic, wall)
 end
 
--- Until done: whether it succeeded, then the data's JSON text or what failed, then the attempts.
+-- A hook that raises must not cost the caller the result of a call that was made.
+local function tell(client, event)
+  pcall(client.options.on_event, event)
+end
+
+-- Counts and tells what came of a request.
+local function note(client, operation, call, options)
+  local token, number, outcome, milliseconds, kind, code, http_status = call:last()
+  client.counted:attempt(token, number, code)
+  if client.options.on_event then
+    local asked = token and TOKEN or operation
+    tell(client, {
+      event = "attempt", operation = asked.name, method = asked.method, path = asked.path,
+      on_behalf_of = token and operation.name or options.on_behalf_of, attempt = number,
+      milliseconds = milliseconds, outcome = outcome, kind = kind, code = code,
+      http_status = http_status,
+    })
+  end
+end
+
+-- Until done: whether it succeeded, then the data's JSON text or what failed, the attempts, and the
+-- milliseconds of pauses between them.
 local function drive(client, operation, made, options)
-  local call, action, first, second, third = start(client, operation, made, options)
+  local call, action, first, second, third, fourth = start(client, operation, made, options)
   while action ~= "done" do
     if action == "send" then
-      action, first, second, third = send(client, call, first)
+      action, first, second, third, fourth = send(client, call, first)
+      note(client, operation, call, options)
     elseif action == "wait" and client.host:wait(first, second) then
-      action, first, second, third = call:next(client.now())
+      action, first, second, third, fourth = call:next(client.now())
     elseif action == "wait" then
-      action, first, second, third = call:cancel()
+      action, first, second = call:cancel()
     elseif action == "seek" then
       action, first, second, third = client.shared_token:seek(call)
     else
@@ -52,25 +77,64 @@ local function drive(client, operation, made, options)
     end
   end
   call:close()
-  return first, second, third
+  return first, second, third, fourth
 end
 
--- A hook that raises must not cost the caller the result of a call that was made.
-local function report(client, operation, started, attempts, err)
-  pcall(client.options.on_event, {
-    operation = operation.name, method = operation.method, path = operation.path,
-    attempts = attempts, milliseconds = client.now() - started,
-    outcome = err and err.outcome or "done", kind = err and err.kind, code = err and err.code,
-  })
+local function how(attempts, waited)
+  if attempts == 1 and waited == 0 then
+    return how_of.ordinary
+  end
+  return { attempts = attempts, waited = waited, lookups = 0, settled = false }
 end
 
-local function finish(client, operation, fields, succeeded, result)
+--- Builds what `operation` sends for `fields`.
+---@return table|nil made  for `perform`
+---@return keysecure.Error|nil err
+function exchange.prepare(client, operation, fields)
+  return request.new(operation, fields, client.cipher, client.options.mode)
+end
+
+--- Makes a call that was prepared: to its end, with all the attempts that takes.
+---@param client keysecure.Client
+---@param operation table
+---@param fields table
+---@param made table
+---@param options table  timeout, timezone; settles: it will be looked up where its answer is lost;
+---  on_behalf_of: the operation that this one serves
+---@return any|nil value
+---@return keysecure.Error|nil err
+---@return keysecure.How how
+function exchange.perform(client, operation, fields, made, options)
+  local succeeded, result, attempts, waited = drive(client, operation, made, options)
   if succeeded then
-    return response.value(operation, result, client, fields)
+    local value, err = response.value(operation, result, client, fields)
+    if err then
+      err.attempts, err.waited = attempts, waited
+    end
+    return value, err, how(attempts, waited)
   end
   -- Before anything is read out of it.
   result.message = redact.text(result.message, request.secrets(operation, fields))
-  return nil, response.failure(operation, result)
+  return nil, response.failure(operation, result), how(result.attempts, result.waited)
+end
+
+--- Counts and tells that a call has ended.
+---@param client keysecure.Client
+---@param operation table
+---@param started number  monotonic ms
+---@param err keysecure.Error|nil
+---@param told keysecure.How
+function exchange.report(client, operation, started, err, told)
+  local outcome = err and err.outcome or "done"
+  client.counted:call(outcome, told)
+  if client.options.on_event then
+    tell(client, {
+      event = "call", operation = operation.name, method = operation.method, path = operation.path,
+      attempts = told.attempts, waited = told.waited, lookups = told.lookups,
+      settled = told.settled or nil, milliseconds = client.now() - started, outcome = outcome,
+      kind = err and err.kind, code = err and err.code,
+    })
+  end
 end
 
 --- Makes the call `operation` with `fields`.
@@ -81,19 +145,17 @@ end
 ---@return any|nil value
 ---@return keysecure.Error|nil err
 function exchange.run(client, operation, fields, options)
-  local made, invalid = request.new(operation, fields, client.cipher, client.options.mode)
+  local made, invalid = exchange.prepare(client, operation, fields)
   if not made then
     return nil, invalid
   end
   local started = client.now()
-  local succeeded, result, attempts = drive(client, operation, made, options)
-  local value, err = finish(client, operation, fields, succeeded, result)
-  if client.options.on_event then
-    report(client, operation, started, err and err.attempts or attempts, err)
-  end
+  local value, err, told = exchange.perform(client, operation, fields, made, options)
+  exchange.report(client, operation, started, err, told)
   if err then
     return nil, err
   end
+  how_of.keep(value, told)
   return value
 end
 

@@ -6,6 +6,7 @@
 local client = require "keysecure.client"
 local core = require "keysecure.core"
 local errors = require "keysecure.errors"
+local how = require "keysecure.how"
 local options = require "keysecure.options"
 
 local keysecure = { _VERSION = "0.1.0-dev" }
@@ -17,6 +18,11 @@ end
 
 --- Whether a value is an error object of this library.
 keysecure.is_error = errors.is
+
+--- How the call went that returned a row: attempts, waited, lookups, settled. Of any other value
+-- there is nothing to tell but that it went as usual.
+---@type fun(value: any): keysecure.How
+keysecure.how = how.of
 
 --- As Lua's own `assert`, for PUC Lua 5.1, whose own raises nothing but text. An error of this
 -- library is raised as it is.

@@ -27,7 +27,7 @@ local options = {}
 ---@field token_store? keysecure.TokenStore  shares the access token with other processes
 ---@field host? "script"|"tick"|table  how calls wait ("script"); a table: see keysecure.host.tasks
 ---@field clock? fun(): number   Unix seconds, in place of this machine's clock
----@field on_event? fun(event: table)  told of finished calls; may raise in vain
+---@field on_event? fun(event: table)  told of requests and of calls' ends; may raise in vain
 
 -- Each option: its type; `env`: the environment variable that may say it; `method`: a table with
 -- this function will do as well.

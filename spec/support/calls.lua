@@ -8,12 +8,14 @@ local WALL = 1790000000000 -- some moment, Unix ms
 --- A world with one client: `now` moves by hand, the server's clock is `skew` ms ahead of ours.
 function calls.world(options)
   options = options or {}
+  local budget = options.budget or core.budget(options.seed or 7)
   return {
     client = core.client {
       address = options.address or "https://host/open-api/v1",
-      api_key = options.api_key or "key-1", seed = options.seed or 7,
+      api_key = options.api_key or "key-1", budget = budget,
       language = options.language, secret = options.secret,
     },
+    budget = budget,
     monotonic = options.monotonic or 1000,
     skew = options.skew or 0,
   }
@@ -39,7 +41,7 @@ function calls.begin(world, changes)
   return world.client:call(changes.method or "POST", changes.path or "/card/apply",
     changes.body or "{}", changes.auth or "token", changes.write or false,
     changes.timeout or 30000, monotonic, wall, changes.timezone, changes.header,
-    changes.header_value)
+    changes.header_value, changes.settles)
 end
 
 function calls.next(world, call)

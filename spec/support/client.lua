@@ -70,8 +70,10 @@ function World:configure(changes)
   self:control("POST", "config", changes)
 end
 
---- Answers `code` to the next call of an operation, or to all of them.
+--- Answers `code` to the next call of an operation, or to all of them; with a full budget for what
+--- comes of it, since all clients of this process share one.
 function World:fault(operation, code, times)
+  self.ks.budget:earn(100)
   self:control("POST", "faults", { operation = operation, code = code, times = times })
 end
 
