@@ -1,21 +1,25 @@
 --- A webhook inside OpenResty: `hook:serve()` in `content_by_lua`.
 -- luacheck: globals ngx
-local host = require "keysecure.webhook.host.openresty"
 local door = require "keysecure.webhook.door"
+local new_host = require("keysecure.webhook.host.openresty").new
 
 local openresty = {}
 
 local HEADERS_MAX = 100 -- looked at; more than any caller of good will sends
 
-local function send(status, body, headers)
+-- A handler that is late keeps the request, and that keeps the connection: the answer goes out now,
+-- and the platform must not send the next question after it. nginx says `keep-alive` all the same,
+-- on a line of its own; of two options that contradict each other `close` counts (RFC 9112, 9.3).
+local function send(host, status, body, headers)
   ngx.status = status
   for name, value in pairs(headers) do
     ngx.header[name] = value
   end
   ngx.header["Content-Length"] = #body
+  if host.running > 0 then
+    ngx.header["Connection"] = "close"
+  end
   ngx.print(body)
-  -- The answer goes out now, though a handler that is late may keep the request going; and what
-  -- keeps the request keeps the connection, which must not be used for the next one then.
   ngx.eof()
 end
 
@@ -44,14 +48,15 @@ end
 --- Answers the request that is being handled.
 ---@param hook keysecure.Webhook
 function openresty.serve(hook)
+  local host = new_host()
   if ngx.req.get_method() ~= "POST" then
-    return send(hook:refuse(host, door.refusal(405, "the method is not POST")))
+    return send(host, hook:refuse(host, door.refusal(405, "the method is not POST")))
   end
   local body = read_body(hook.options.max_body)
   if not body then
-    return send(hook:refuse(host, door.refusal(413, "the body is too large")))
+    return send(host, hook:refuse(host, door.refusal(413, "the body is too large")))
   end
-  send(hook:process(host, ngx.req.get_headers(HEADERS_MAX), body, ngx.req.start_time()))
+  send(host, hook:process(host, ngx.req.get_headers(HEADERS_MAX), body, ngx.req.start_time()))
 end
 
 return openresty

@@ -1,15 +1,7 @@
 --- `pcall`, also around functions that yield: PUC Lua 5.1's own does not let them.
 local unpack = table.unpack or rawget(_G, "unpack")
 
-local function is_yieldable()
-  local co = coroutine.create(function()
-    return pcall(coroutine.yield, true)
-  end)
-  local _, yielded = coroutine.resume(co)
-  return yielded == true
-end
-
-if is_yieldable() then
+if _VERSION ~= "Lua 5.1" or jit then -- LuaJIT calls itself 5.1
   return pcall
 end
 

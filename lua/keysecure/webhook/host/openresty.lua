@@ -21,15 +21,29 @@ function Signal:raise()
   end
 end
 
-return {
-  call = pcall,
-  spawn = ngx.thread.spawn,
-  signal = function()
-    return setmetatable({ semaphore = assert(semaphore.new(0)), waiting = 0 }, Signal)
-  end,
-  sleep = ngx.sleep,
-  log = function(text)
-    ngx.log(ngx.ERR, "keysecure webhook: ", text)
-  end,
-  waits = true,
-}
+local openresty = {}
+
+local function signal()
+  return setmetatable({ semaphore = assert(semaphore.new(0)), waiting = 0 }, Signal)
+end
+
+local function log(text)
+  ngx.log(ngx.ERR, "keysecure webhook: ", text)
+end
+
+--- The host for one request; `running` counts the threads that it has spawned and that go on.
+---@return table host
+function openresty.new()
+  local host = { call = pcall, signal = signal, sleep = ngx.sleep, log = log, waits = true,
+    running = 0 }
+  function host.spawn(fn)
+    host.running = host.running + 1
+    ngx.thread.spawn(function()
+      fn()
+      host.running = host.running - 1
+    end)
+  end
+  return host
+end
+
+return openresty

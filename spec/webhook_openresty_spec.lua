@@ -1,0 +1,261 @@
+-- lua/keysecure/webhook/openresty.lua, host/openresty.lua, store/shdict.lua: in a real nginx.
+local cjson = require "cjson"
+local core = require "keysecure.core"
+local cqueues = require "cqueues"
+local nginx = require "spec.support.nginx"
+local support = require "spec.support.webhook"
+
+local LOOP_LIMIT = 60 -- seconds
+
+-- What each worker runs. Counts go to a shared dict, where the spec can ask for them.
+local HOOK = [[
+local counts = ngx.shared.counts
+local hook = assert(require("keysecure.webhook").new {
+  api_key = "app", api_secret = "0123456789abcdef", budget = BUDGET, max_in_flight = 100,
+  store = require("keysecure.webhook.store.shdict").new "answers",
+  journal = function(entry)
+    counts:incr("journal " .. entry.reason, 1, 0)
+  end,
+  on_late = function(event, made)
+    counts:incr("late " .. event.data.consume_no .. " " .. tostring(made.approved), 1, 0)
+  end,
+  on_error = function(message, event)
+    counts:incr("errors", 1, 0)
+    counts:set("error", message)
+  end,
+})
+local kinds = {}
+function kinds.Consumption() return true end
+function kinds.Slow() ngx.sleep(1) return true end
+function kinds.Brief() ngx.sleep(0.02) return ngx.worker.id() >= 0 end
+function kinds.Raise() error "broken" end
+function kinds.RaiseLate() ngx.sleep(0.6) error "broken" end
+function kinds.Nonsense() return "yes" end
+function kinds.Socket() -- connects to something that never says a word
+  local socket = ngx.socket.tcp()
+  socket:settimeouts(2000, 2000, 700)
+  assert(socket:connect("127.0.0.1", ngx.var.silent_port))
+  local line, err = socket:receive()
+  return line ~= nil or nil, err
+end
+function kinds.Spin()
+  local core = require "keysecure.core"
+  local from = core.monotonic()
+  while core.monotonic() - from < 700 do end
+  return true
+end
+hook:on("Auth", function(event)
+  counts:incr("handled " .. event.data.consume_no, 1, 0)
+  return kinds[event.data.type](event)
+end)
+hook:on("Consumption", function(event)
+  counts:incr("handed " .. event.id, 1, 0)
+  ngx.sleep(0.02)
+end)
+return hook
+]]
+
+local SERVER = [[
+  location = /hook { content_by_lua_block { require("hook"):serve() } }
+  location = /small {
+    client_body_buffer_size 64;
+    content_by_lua_block { require("hook"):serve() }
+  }
+  location = /count {
+    content_by_lua_block { ngx.print(ngx.shared.counts:get(ngx.req.get_uri_args().of) or 0) }
+  }
+]]
+
+local function start(workers, budget)
+  local port = nginx.free_port()
+  return nginx.start {
+    workers = workers,
+    files = { ["hook.lua"] = (HOOK:gsub("BUDGET", tostring(budget or 0.5))) },
+    http = [[
+      lua_shared_dict answers 10m;
+      lua_shared_dict counts 10m;
+      lua_socket_log_errors off;
+      client_max_body_size 1m;
+    ]] .. string.format("server { listen 127.0.0.1:%s; location / { content_by_lua_block "
+      .. "{ ngx.sleep(2) } } }", port),
+    server = string.format("set $silent_port %s;", port) .. SERVER,
+  }
+end
+
+local function count(server, of)
+  local escaped = of:gsub("[^%w]", function(c) return string.format("%%%02X", c:byte()) end)
+  return tonumber(server:get("/count?of=" .. escaped).body)
+end
+
+local function post(server, headers, body, path)
+  local answer = server:get(path or "/hook", { headers = headers, body = body })
+  return answer.status, cjson.decode(answer.body), answer
+end
+
+-- Asks about a purchase; whether it was approved, milliseconds, the answer.
+local function auth(server, data, id)
+  local headers, body = support.request("Auth", data, nil, id)
+  local from = core.monotonic()
+  local status, answer, whole = post(server, headers, body)
+  assert.equal(200, status)
+  return answer.code == 0, core.monotonic() - from, whole
+end
+
+-- The options of its header Connection.
+local function options_of(answer)
+  local options, values = {}, answer.headers:get_as_sequence "connection"
+  for i = 1, values.n do
+    options[values[i]] = values[i]
+  end
+  return options
+end
+
+local function run(fn)
+  local loop = cqueues.new()
+  loop:wrap(fn)
+  assert(loop:loop(LOOP_LIMIT))
+end
+
+-- Runs these all at once.
+local function at_once(functions)
+  run(function()
+    for _, fn in ipairs(functions) do
+      cqueues.running():wrap(fn)
+    end
+  end)
+end
+
+nginx.describe("a webhook in OpenResty", function()
+  local server
+
+  setup(function() server = start(1) end)
+  teardown(function() server:stop() end)
+
+  it("answers, and answers again the same", function()
+    local data = support.purchase()
+    assert.is_true((auth(server, data, "a")))
+    local approved, _, answer = auth(server, data, "b")
+    assert.is_true(approved)
+    assert.equal('{"code":0,"message":""}', answer.body)
+    assert.equal("application/json", answer.headers:get "content-type")
+    assert.equal(1, count(server, "handled " .. data.consume_no))
+  end)
+
+  it("refuses strangers, and never with a 500", function()
+    local headers, body = support.request("Auth", support.purchase())
+    assert.equal(200, (post(server, headers, body)))
+    assert.equal(401, (post(server, headers, (body:gsub("12.50", "12.51")))))
+    assert.equal(400, (post(server, {}, body)))
+    assert.equal(400, (post(server, headers, "x")))
+    assert.equal(413, (post(server, headers, (" "):rep(65537))))
+    headers["Content-Type"] = "text/plain"
+    assert.equal(415, (post(server, headers, body)))
+    local answer = server:get "/hook"
+    assert.same({ 405, "POST", '{"code":405,"message":"POST only"}' },
+      { answer.status, answer.headers:get "allow", answer.body })
+  end)
+
+  it("reads bodies that nginx put into a file, and knows their limit too", function()
+    local headers, body = support.request("Auth", support.purchase { note = ("x"):rep(20000) })
+    assert.equal(0, select(2, post(server, headers, body, "/small")).code)
+    assert.equal(413, (post(server, headers, body .. (" "):rep(65537), "/small")))
+    assert.equal(400, (post(server, headers, "", "/small")))
+  end)
+
+  it("sees a header that came twice", function()
+    local headers, body = support.request("Auth", support.purchase())
+    local lines = { "POST /hook HTTP/1.1", "Host: x", "Connection: close",
+      "Content-Length: " .. #body }
+    for name, value in pairs(headers) do
+      lines[#lines + 1] = name .. ": " .. value
+    end
+    lines[#lines + 1] = "Signature: " .. headers.Signature
+    local socket = require "cqueues.socket".connect("127.0.0.1", server.port)
+    socket:write(table.concat(lines, "\r\n") .. "\r\n\r\n" .. body)
+    assert.matches("^HTTP/1.1 400", socket:read "*l")
+    socket:close()
+  end)
+
+  it("lets handlers wait without anybody else waiting", function()
+    local functions, approved = {}, 0
+    for i = 1, 40 do -- one after the other they would take 0.8 s, and the budget is 0.5 s
+      functions[i] = function()
+        approved = approved + (auth(server, support.purchase { type = "Brief" }) and 1 or 0)
+      end
+    end
+    at_once(functions)
+    assert.equal(40, approved)
+  end)
+
+  it("gives the fallback in time, and hears the late answer, once", function()
+    for _, case in ipairs { { "Slow", "true" }, { "Spin", "true" } } do
+      local data = support.purchase { type = case[1] }
+      local approved, took, answer = auth(server, data)
+      assert.is_false(approved)
+      assert.is_true(took >= 495, case[1] .. " took " .. took)
+      if case[1] == "Slow" then
+        -- The request goes on, so its connection is not to be used again.
+        assert.equal("close", options_of(answer).close)
+        assert.is_true(took < 1000, "took " .. took)
+      end
+      local late = "late " .. data.consume_no .. " " .. case[2]
+      server:wait(function() return count(server, late) == 1 end)
+      assert.is_false((auth(server, data)))
+      assert.equal(1, count(server, late))
+      assert.equal(1, count(server, "handled " .. data.consume_no))
+    end
+  end)
+
+  it("answers what raises, says nonsense, or hangs on a cosocket", function()
+    for _, kind in ipairs { "Raise", "RaiseLate", "Nonsense", "Socket", "NoSuchKind" } do
+      local errors = count(server, "errors")
+      local approved = auth(server, support.purchase { type = kind })
+      assert.is_false(approved, kind)
+      server:wait(function() return count(server, "errors") > errors end)
+    end
+  end)
+
+  it("keeps a connection that nobody holds up", function()
+    local _, _, answer = auth(server, support.purchase())
+    assert.is_nil(options_of(answer).close)
+  end)
+
+  it("leaves nothing in the error log", function()
+    assert.same({}, server:logged("error", "crit", "alert", "emerg"))
+  end)
+end)
+
+nginx.describe("webhooks of four workers", function()
+  it("call the handler once for each purchase and message, and all say the same", function()
+    local server = start(4, 0.79)
+    local answers, functions, known = {}, {}, {}
+    for i = 1, 100 do
+      known[i] = support.purchase { type = "Brief", consume_no = "D" .. i }
+      for copy = 1, 3 do
+        functions[#functions + 1] = function()
+          answers[i .. "." .. copy] = auth(server, known[i])
+        end
+      end
+      functions[#functions + 1] = function()
+        for _ = 1, 30 do -- what is not taken comes again
+          local headers, body = support.request("Consumption", { consume_no = "D" .. i }, nil,
+            "push-" .. i)
+          if select(2, post(server, headers, body)).code == 0 then
+            break
+          end
+          cqueues.sleep(0.02)
+        end
+      end
+      functions[#functions + 1] = functions[#functions]
+    end
+    at_once(functions)
+    for i = 1, 100 do
+      assert.equal(1, count(server, "handled D" .. i))
+      assert.equal(1, count(server, "handed push-" .. i))
+      for copy = 2, 3 do
+        assert.equal(answers[i .. ".1"], answers[i .. "." .. copy])
+      end
+    end
+    server:stop()
+  end)
+end)
