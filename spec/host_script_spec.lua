@@ -2,6 +2,7 @@
 local core = require "keysecure.core"
 local keysecure = require "keysecure"
 local support = require "spec.support.client"
+local unpack = table.unpack or rawget(_G, "unpack")
 
 local raised, refused = support.raised, support.refused
 
@@ -50,12 +51,12 @@ describe("ks:parallel", function()
   -- The most requests that were in flight at once, as the transport sees it.
   local function most_in_flight(limit, count, fn)
     local now, most, carrier = 0, 0, ks.transport
-    ks.transport = setmetatable({ perform = function(_, request)
+    ks.transport = setmetatable({ carry = function(_, call)
       now = now + 1
       most = math.max(most, now, carrier.engine:pending())
-      local answer, failure = carrier:perform(request)
+      local outcome = { carrier:carry(call) }
       now = now - 1
-      return answer, failure
+      return unpack(outcome, 1, 4)
     end }, { __index = carrier })
     local _, failures = ks:parallel(limit, numbers(count), fn)
     ks.transport = carrier

@@ -81,17 +81,15 @@ local CODES = in_order(api.codes)
 describe("no secret", function()
   local world, ks, log, plastic
 
-  -- Notes the tokens that go over the wire.
-  local function watch(client)
-    local carrier = client.transport
-    client.transport = setmetatable({ perform = function(_, request)
+  -- A transport that notes the tokens on their way over the one of another client.
+  local function watching(carrier)
+    return setmetatable({ perform = function(_, request)
       secrets["access token"] = request.headers["Access-Token"] or secrets["access token"]
       local answer, failure = carrier:perform(request)
       local token = answer and answer.body:match '"client_access_token":"(%x+)"'
       secrets["client token"] = token or secrets["client token"]
       return answer, failure
-    end }, { __index = carrier, __tostring = function() return tostring(carrier) end })
-    return client
+    end }, { __tostring = function() return tostring(carrier) end })
   end
 
   setup(function()
@@ -101,7 +99,8 @@ describe("no secret", function()
     log = os.tmpname()
     world = support.start { log = log,
       merchants = { credit = { api_key = API_KEY, api_secret = API_SECRET } } }
-    ks = watch(world:client { on_event = function(event) look(event, "event") end })
+    ks = world:client { transport = watching(world:client().transport),
+      on_event = function(event) look(event, "event") end }
   end)
   teardown(function()
     world:stop()

@@ -1,3 +1,4 @@
+local core = require "keysecure.core"
 local transport = require "keysecure.transport.curl"
 local wire = require "spec.support.wire"
 
@@ -114,5 +115,52 @@ describe("the curl transport", function()
     secure:close()
     _, failure = secure:perform(request)
     assert.same({ "closed", "nothing" }, { failure.reason, failure.reached })
+  end)
+
+  describe("carrying a call of the core", function()
+    local function call_of(path, more)
+      more = more or {}
+      local client = core.client { address = server:url "", api_key = "key-1", carried = true }
+      local monotonic, wall = core.now()
+      return client:call(more.method or "POST", path, more.body, "key", false,
+        more.timeout or 5000, monotonic, wall, "UTC+8", nil, nil), monotonic, wall
+    end
+
+    it("sends what it asks to send, of which Lua is given nothing", function()
+      local call, monotonic, wall = call_of("/echo", { body = "a=1" })
+      assert.same({ "send" }, { call:next(monotonic, wall) })
+      local status, body = carrier:carry(call)
+      assert.equal(200, status)
+      assert.matches("^POST /echo HTTP/1.1", body)
+      assert.matches("\r\n[Tt]imestamp: %d%d%d%d%d%d%d%d%d%d%d%d%d\r\n", body)
+      assert.matches("\r\n[Aa]pi%-[Kk]ey: key%-1\r\n", body)
+      assert.matches("\r\n[Tt]imezone: UTC%+8\r\n", body)
+      assert.matches("\r\n\r\na=1$", body)
+    end)
+
+    it("returns the headers that the core reads", function()
+      local call, monotonic, wall = call_of("/ok", { method = "GET" })
+      call:next(monotonic, wall)
+      local status, body, date, retry_after = carrier:carry(call)
+      assert.same({ 200, '{"code":0}', "Mon, 23 Nov 2026 08:00:00 GMT", "7" },
+        { status, body, date, retry_after })
+    end)
+
+    it("says how far a request got that failed", function()
+      local call, monotonic, wall = call_of("/ok", { method = "GET" })
+      call:next(monotonic, wall)
+      carrier:close()
+      local status, reason, reached = carrier:carry(call)
+      assert.same({ nil, "closed", "nothing" }, { status, reason, reached })
+    end)
+
+    it("refuses a call that asks for nothing to be sent, and what is no call", function()
+      local call, monotonic, wall = call_of("/ok", { method = "GET" })
+      assert.error_matches(function() carrier:carry(call) end, "nothing to be sent")
+      call:next(monotonic, wall)
+      call:answered(monotonic, wall, 200, '{"code":0,"msg":"","data":null}')
+      assert.error_matches(function() carrier:carry(call) end, "nothing to be sent")
+      assert.error(function() carrier:carry(core.client { address = "", api_key = "" }) end)
+    end)
   end)
 end)

@@ -132,29 +132,30 @@ static ks_span span_of(const ks_text *text) {
     return (ks_span){text->data, text->size};
 }
 
-static void add_header(ks_send *send, const char *name, ks_span value) {
-    ks_header *header = &send->headers[send->header_count++];
+static void add_header(ks_call *call, const char *name, ks_span value) {
+    ks_header *header = &call->headers[call->request.header_count++];
     header->name = (ks_span){name, strlen(name)};
     header->value = value;
 }
 
-static void begin_send(ks_call *call, ks_now now, ks_send *send, int64_t stamp) {
+static void begin_send(ks_call *call, ks_now now, int64_t stamp) {
     ks_client *client = call->client;
     int length = snprintf(call->stamp, sizeof call->stamp, "%013" PRId64, stamp);
     call->sent_at = now.monotonic;
-    *send = (ks_send){.timeout = call->deadline - now.monotonic};
-    add_header(send, "Timestamp", (ks_span){call->stamp, (size_t)length});
-    add_header(send, "Content-Type", (ks_span){"application/json", 16});
+    call->request =
+        (ks_request){.headers = call->headers, .timeout_ms = call->deadline - now.monotonic};
+    add_header(call, "Timestamp", (ks_span){call->stamp, (size_t)length});
+    add_header(call, "Content-Type", (ks_span){"application/json", 16});
     if (call->auth != KS_AUTH_NONE)
-        add_header(send, "Api-Key", span_of(&client->api_key));
+        add_header(call, "Api-Key", span_of(&client->api_key));
     if (client->language.size > 0)
-        add_header(send, "Language", span_of(&client->language));
+        add_header(call, "Language", span_of(&client->language));
 }
 
-static void send_token_request(ks_call *call, ks_now now, ks_send *send) {
-    begin_send(call, now, send, ks_clock_stamp(&call->client->clock, now));
-    send->method = (ks_span){"GET", 3};
-    send->url = span_of(&call->client->token_url);
+static void send_token_request(ks_call *call, ks_now now) {
+    begin_send(call, now, ks_clock_stamp(&call->client->clock, now));
+    call->request.method = (ks_span){"GET", 3};
+    call->request.url = span_of(&call->client->token_url);
     call->token_attempts++;
     call->state = KS_STATE_SENT_TOKEN;
 }
@@ -167,29 +168,30 @@ static int64_t stamp_operation(ks_call *call, ks_now now) {
     return call->stamped;
 }
 
-static void send_operation(ks_call *call, ks_now now, ks_send *send) {
-    begin_send(call, now, send, stamp_operation(call, now));
+static void send_operation(ks_call *call, ks_now now) {
+    begin_send(call, now, stamp_operation(call, now));
     if (call->settles)
-        send->timeout -= send->timeout / 3;
-    send->method = call->method;
-    send->url = call->url;
-    send->body = call->body;
+        call->request.timeout_ms -= call->request.timeout_ms / 3;
+    call->request.method = call->method;
+    call->request.url = call->url;
+    if (call->body.size > 0)
+        call->request.body = call->body;
     if (call->auth == KS_AUTH_TOKEN) {
-        add_header(send, "Access-Token", span_of(&call->client->token.value));
+        add_header(call, "Access-Token", span_of(&call->client->token.value));
         call->generation = call->client->token.generation;
     }
     if (call->timezone.size > 0)
-        add_header(send, "Timezone", call->timezone);
+        add_header(call, "Timezone", call->timezone);
     if (call->extra.name.size > 0)
-        send->headers[send->header_count++] = call->extra;
+        call->headers[call->request.header_count++] = call->extra;
     call->attempts++;
     call->state = KS_STATE_SENT;
 }
 
-static ks_call_action go_on_fetching(ks_call *call, ks_now now, ks_step *step) {
+static ks_call_action go_on_fetching(ks_call *call, ks_now now) {
     if (call->seeking)
         return KS_CALL_SEEK;
-    send_token_request(call, now, &step->send);
+    send_token_request(call, now);
     return KS_CALL_SEND;
 }
 
@@ -197,18 +199,18 @@ static ks_call_action go_on_fetching(ks_call *call, ks_now now, ks_step *step) {
 static ks_call_action send_with_token(ks_call *call, ks_now now, ks_step *step) {
     ks_token *token = &call->client->token;
     if (call->fetching) /* a fetch that paused before its next attempt */
-        return go_on_fetching(call, now, step);
+        return go_on_fetching(call, now);
     bool own = call->fetched && token->usable;
     switch (own ? KS_TOKEN_USE : ks_token_ask(token, &call->client->clock, now, call->deadline)) {
     case KS_TOKEN_USE:
-        send_operation(call, now, &step->send);
+        send_operation(call, now);
         return KS_CALL_SEND;
     case KS_TOKEN_FETCH:
         call->fetching = true;
         call->ticket = token->ticket;
         call->token_attempts = 0;
         call->seeking = call->client->shares;
-        return go_on_fetching(call, now, step);
+        return go_on_fetching(call, now);
     case KS_TOKEN_WAIT:
         step->until = token->fetch_until < call->deadline ? token->fetch_until : call->deadline;
         step->wait_for_token = true;
@@ -248,7 +250,7 @@ ks_call_action ks_call_next(ks_call *call, ks_now now, ks_step *step) {
     call->state = KS_STATE_READY;
     if (call->auth == KS_AUTH_TOKEN)
         return send_with_token(call, now, step);
-    send_operation(call, now, &step->send);
+    send_operation(call, now);
     return KS_CALL_SEND;
 }
 
@@ -497,6 +499,7 @@ void ks_call_answered(ks_call *call, ks_now now, const ks_answer *answer) {
     ks_json_fault fault;
     if (!awaits_answer(call))
         return;
+    call->request = (ks_request){0};
     call->http_status = answer->status;
     learn_clock(call, now, answer->date);
     if (!ks_json_envelope_read(answer->body.data, answer->body.size, &envelope, &fault)) {
@@ -527,6 +530,7 @@ static ks_fault_kind kind_of(ks_loss loss) {
 void ks_call_failed(ks_call *call, ks_now now, const ks_failure *failure) {
     if (!awaits_answer(call))
         return;
+    call->request = (ks_request){0};
     ks_outcome outcome = ks_outcome_of(failure->reached);
     bool safe = outcome == KS_OUTCOME_NOT_SENT;
     if (call->state == KS_STATE_SENT)

@@ -6,7 +6,7 @@
  * inside; time comes in as an argument.
  *
  *     while ((action = ks_call_next(&call, now, &step)) != KS_CALL_DONE) {
- *         if (action == KS_CALL_SEND) … ks_call_answered(…) or ks_call_failed(…)
+ *         if (action == KS_CALL_SEND) … call.request … ks_call_answered(…) or ks_call_failed(…)
  *         else … wait until step.until, or sooner if another call of this client moved …
  *     }
  *
@@ -30,11 +30,6 @@ typedef enum ks_call_auth {
     KS_AUTH_TOKEN
 } ks_call_auth;
 
-typedef struct ks_header {
-    ks_span name;
-    ks_span value;
-} ks_header;
-
 /* What to call. Spans may be empty; all are copied. */
 typedef struct ks_call_options {
     ks_span method;
@@ -55,15 +50,6 @@ typedef struct ks_call_options {
  * this client stops doing so. */
 enum { KS_CALL_LIFE = 12000 }; /* ms that such a request has to arrive */
 
-typedef struct ks_send {
-    ks_span method;
-    ks_span url;
-    ks_span body;
-    ks_header headers[KS_CALL_HEADERS_MAX];
-    size_t header_count;
-    int64_t timeout; /* ms left */
-} ks_send;
-
 typedef enum ks_call_action {
     KS_CALL_SEND,
     KS_CALL_WAIT,
@@ -73,7 +59,6 @@ typedef enum ks_call_action {
 } ks_call_action;
 
 typedef struct ks_step {
-    ks_send send;        /* of SEND; its spans last until the call is told something */
     int64_t until;       /* of WAIT, monotonic */
     bool wait_for_token; /* of WAIT: ask again as soon as another call has ended a step */
 } ks_step;
@@ -120,6 +105,7 @@ typedef struct ks_attempt {
 
 /* Read what stands before `block`; the rest is private. */
 typedef struct ks_call {
+    ks_request request; /* of SEND, and first, for the sake of wire.h; to be taken at once */
     ks_client *client;
     ks_call_state state;
     bool succeeded;
@@ -131,7 +117,8 @@ typedef struct ks_call {
     ks_attempt last; /* request, of the operation or for its token */
     int http_status;
 
-    ks_text block; /* the copies behind the spans */
+    ks_header headers[KS_CALL_HEADERS_MAX]; /* of the request */
+    ks_text block;                          /* the copies behind the spans */
     ks_span method;
     ks_span url;
     ks_span body;

@@ -8,16 +8,11 @@
 #ifndef KS_TEXT_H
 #define KS_TEXT_H
 
+#include "wire.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
-
-/* Bytes that belong to somebody else. `data` is NULL where there is nothing, which differs from
- * nothing being in it. Not terminated by a zero. */
-typedef struct ks_span {
-    const char *data;
-    size_t size;
-} ks_span;
 
 /* The value of a hexadecimal digit of either case, -1 for anything else. */
 static inline int ks_hex_digit(char c) {

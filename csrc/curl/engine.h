@@ -13,6 +13,8 @@
 #ifndef KS_CURL_ENGINE_H
 #define KS_CURL_ENGINE_H
 
+#include "wire.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -72,22 +74,6 @@ typedef enum {
 
 const char *ks_reason_name(ks_reason reason);
 const char *ks_reached_name(ks_reached reached);
-
-typedef struct {
-    const char *data; /* not NUL-terminated; NULL: absent */
-    size_t len;
-} ks_span;
-
-typedef struct {
-    ks_span name, value;
-} ks_header;
-
-typedef struct {
-    ks_span method, url, body;
-    const ks_header *headers;
-    size_t header_count;
-    long timeout_ms; /* total, from start to the last byte of the answer; at least 1 */
-} ks_request;
 
 typedef struct {
     int64_t id;

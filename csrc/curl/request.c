@@ -6,7 +6,7 @@
 
 static bool span_is(ks_span span, const char *text) {
     size_t len = strlen(text);
-    return span.len == len && memcmp(span.data, text, len) == 0;
+    return span.size == len && memcmp(span.data, text, len) == 0;
 }
 
 /* RFC 9110, section 5.6.2: letters, digits and !#$%&'*+-.^_`|~, as a bit for each byte. */
@@ -16,27 +16,27 @@ static bool token_char(unsigned char c) {
 }
 
 static bool has_byte(ks_span span, char byte) {
-    return span.len > 0 && memchr(span.data, byte, span.len) != NULL;
+    return span.size > 0 && memchr(span.data, byte, span.size) != NULL;
 }
 
 static const char *check_method(ks_span method) {
-    for (size_t i = 0; i < method.len; i++) {
+    for (size_t i = 0; i < method.size; i++) {
         if (method.data[i] < 'A' || method.data[i] > 'Z') {
             return "the method is not a word of capital letters";
         }
     }
-    return method.len > 0 && method.len < 16 ? NULL : "the method is empty or too long";
+    return method.size > 0 && method.size < 16 ? NULL : "the method is empty or too long";
 }
 
 static const char *check_url(ks_span url) {
-    if (url.len > KS_URL_MAX) {
+    if (url.size > KS_URL_MAX) {
         return "the URL is too long";
     }
-    if (!(url.len > 8 && memcmp(url.data, "https://", 8) == 0) &&
-        !(url.len > 7 && memcmp(url.data, "http://", 7) == 0)) {
+    if (!(url.size > 8 && memcmp(url.data, "https://", 8) == 0) &&
+        !(url.size > 7 && memcmp(url.data, "http://", 7) == 0)) {
         return "the URL does not begin with https:// or http:// and a host";
     }
-    for (size_t i = 0; i < url.len; i++) {
+    for (size_t i = 0; i < url.size; i++) {
         if (url.data[i] <= ' ' || url.data[i] > '~') {
             return "the URL has a byte that must be percent-encoded";
         }
@@ -45,10 +45,10 @@ static const char *check_url(ks_span url) {
 }
 
 static const char *check_header(const ks_header *header) {
-    if (header->name.len == 0) {
+    if (header->name.size == 0) {
         return "a header has no name";
     }
-    for (size_t i = 0; i < header->name.len; i++) {
+    for (size_t i = 0; i < header->name.size; i++) {
         if (!token_char((unsigned char)header->name.data[i])) {
             return "a header name has a byte that is not allowed there";
         }
@@ -61,7 +61,7 @@ static const char *check_header(const ks_header *header) {
 }
 
 static size_t header_room(const ks_header *header) {
-    return header->name.len + header->value.len + 3; /* ": " or ";", and the NUL */
+    return header->name.size + header->value.size + 3; /* ": " or ";", and the NUL */
 }
 
 static const char *check_headers(const ks_request *request) {
@@ -75,7 +75,7 @@ static const char *check_headers(const ks_request *request) {
         if (wrong) {
             return wrong;
         }
-        if (header->value.len > KS_REQUEST_HEADERS_MAX || header->name.len > KS_URL_MAX) {
+        if (header->value.size > KS_REQUEST_HEADERS_MAX || header->name.size > KS_URL_MAX) {
             return "a header is too long";
         }
         room += header_room(header);
@@ -91,7 +91,7 @@ const char *ks_transfer_check(const ks_request *request) {
     if (!wrong) {
         wrong = check_headers(request);
     }
-    if (!wrong && request->body.len > KS_REQUEST_BODY_MAX) {
+    if (!wrong && request->body.size > KS_REQUEST_BODY_MAX) {
         wrong = "the body is too long";
     }
     if (!wrong && request->timeout_ms < 1) {
@@ -109,10 +109,10 @@ static struct curl_slist *link_header(ks_transfer *transfer, size_t at, char *te
 
 static char *put_header(ks_bytes *block, const ks_header *header) {
     char *text = block->data + block->len;
-    ks_bytes_put(block, header->name.data, header->name.len);
-    if (header->value.len > 0) {
+    ks_bytes_put(block, header->name.data, header->name.size);
+    if (header->value.size > 0) {
         ks_bytes_put(block, ": ", 2);
-        ks_bytes_put(block, header->value.data, header->value.len);
+        ks_bytes_put(block, header->value.data, header->value.size);
     } else {
         ks_bytes_put(block, ";", 1); /* libcurl's way to write a header that is empty on purpose */
     }
@@ -157,7 +157,7 @@ static CURLcode set_shape(ks_transfer *transfer, const ks_request *request, bool
     bool name = !span_is(request->method, usual[shape]);
     if (code == CURLE_OK && (name || transfer->named_method)) {
         char method[16] = {0};
-        memcpy(method, request->method.data, request->method.len);
+        memcpy(method, request->method.data, request->method.size);
         code = curl_easy_setopt(transfer->easy, CURLOPT_CUSTOMREQUEST, name ? method : NULL);
         transfer->named_method = name;
     }
@@ -166,10 +166,10 @@ static CURLcode set_shape(ks_transfer *transfer, const ks_request *request, bool
 
 static CURLcode set_body(ks_transfer *transfer, ks_span body) {
     const char *data = transfer->request.data + transfer->request.len;
-    ks_bytes_put(&transfer->request, body.data, body.len);
-    transfer->body_len = body.len;
+    ks_bytes_put(&transfer->request, body.data, body.size);
+    transfer->body_len = body.size;
     CURLcode code =
-        curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
+        curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.size);
     return code != CURLE_OK ? code : curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDS, data);
 }
 
@@ -198,13 +198,13 @@ static CURLcode set_freshness(ks_transfer *transfer, ks_span method) {
 
 static CURLcode set_url(ks_transfer *transfer, ks_span url) {
     char *text = transfer->request.data + transfer->request.len;
-    ks_bytes_put(&transfer->request, url.data, url.len);
+    ks_bytes_put(&transfer->request, url.data, url.size);
     ks_bytes_put(&transfer->request, "", 1);
     return curl_easy_setopt(transfer->easy, CURLOPT_URL, text);
 }
 
 static bool reserve_request(ks_transfer *transfer, const ks_request *request) {
-    size_t room = request->url.len + 1 + request->body.len;
+    size_t room = request->url.size + 1 + request->body.size;
     for (size_t i = 0; i < request->header_count; i++) {
         room += header_room(&request->headers[i]);
     }

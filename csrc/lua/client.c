@@ -19,11 +19,17 @@
 typedef struct client_box {
     ks_client *client;
     unsigned forks; /* of the process that used it last */
+    bool carried;   /* keysecure.curl takes requests out of the calls */
 } client_box;
 
 typedef struct budget_box {
     ks_retry *retry;
 } budget_box;
+
+typedef struct call_box {
+    ks_call call; /* first: see lua/call.h */
+    bool carried;
+} call_box;
 
 /* Arguments ----------------------------------------------------------------------------------- */
 
@@ -130,8 +136,9 @@ static int budget_shared(lua_State *L) {
 
 /* Client -------------------------------------------------------------------------------------- */
 
-/* core.client{ address=, api_key=, language=, secret=, budget= }; without a budget, the shared one,
- * and without the secret the token is not shared. */
+/* core.client{ address=, api_key=, language=, secret=, budget=, carried= }; without a budget, the
+ * shared one, and without the secret the token is not shared. With `carried` its calls build no
+ * requests for Lua: they are handed to `engine:carry` of keysecure.curl. */
 static int client_new(lua_State *L) {
     luaL_checktype(L, 1, LUA_TTABLE);
     client_box *box = lua_newuserdata(L, sizeof *box);
@@ -143,6 +150,9 @@ static int client_new(lua_State *L) {
         .language = field_span(L, 1, "language"),
         .secret = field_span(L, 1, "secret"),
     };
+    lua_getfield(L, 1, "carried");
+    box->carried = lua_toboolean(L, -1);
+    lua_pop(L, 1);
     lua_getfield(L, 1, "budget");
     if (lua_isnil(L, -1)) {
         lua_pop(L, 1);
@@ -229,10 +239,10 @@ static int client_call(lua_State *L) {
         .settles = lua_toboolean(L, 13),
     };
     ks_now now = check_now(L, 8);
-    ks_call *call = lua_newuserdata(L, sizeof *call);
-    memset(call, 0, sizeof *call);
+    call_box *box = lua_newuserdata(L, sizeof *box);
+    *box = (call_box){.carried = ((const client_box *)lua_touserdata(L, 1))->carried};
     luaL_setmetatable(L, CALL_TYPE);
-    if (!ks_call_init(call, client, &options, now))
+    if (!ks_call_init(&box->call, client, &options, now))
         return luaL_error(L, "no memory, or a request of more than %d bytes", KS_CALL_REQUEST_MAX);
     return 1;
 }
@@ -254,17 +264,17 @@ static void set_span(lua_State *L, const char *name, ks_span span) {
 }
 
 /* The request that transports are given: see lua/keysecure/transport/curl.lua. */
-static void push_request(lua_State *L, const ks_send *send) {
+static void push_request(lua_State *L, const ks_request *request) {
     lua_createtable(L, 0, 5);
-    set_span(L, "method", send->method);
-    set_span(L, "url", send->url);
-    if (send->body.size > 0)
-        set_span(L, "body", send->body);
-    lua_pushnumber(L, (lua_Number)send->timeout / 1000);
+    set_span(L, "method", request->method);
+    set_span(L, "url", request->url);
+    if (request->body.data != NULL)
+        set_span(L, "body", request->body);
+    lua_pushnumber(L, (lua_Number)request->timeout_ms / 1000);
     lua_setfield(L, -2, "timeout");
-    lua_createtable(L, 0, (int)send->header_count);
-    for (size_t i = 0; i < send->header_count; i++) {
-        const ks_header *header = &send->headers[i];
+    lua_createtable(L, 0, (int)request->header_count);
+    for (size_t i = 0; i < request->header_count; i++) {
+        const ks_header *header = &request->headers[i];
         lua_pushlstring(L, header->name.data, header->name.size);
         lua_pushlstring(L, header->value.data, header->value.size);
         lua_rawset(L, -3);
@@ -309,7 +319,7 @@ static void push_fault(lua_State *L, const ks_call *call) {
 }
 
 /* What to do next:
- *   "send", request
+ *   "send", request (none where it is carried); at once, before another call is told anything
  *   "wait", until (monotonic ms), for_token (ask again when another call has ended a step)
  *   "seek": a token that another process may have; "share": what came of a fetch (sharing.c)
  *   "done", true, data as JSON text or nil, attempts, ms of pauses between them
@@ -319,7 +329,9 @@ static int push_next(lua_State *L, ks_call *call, ks_now now) {
     switch (ks_call_next(call, now, &step)) {
     case KS_CALL_SEND:
         lua_pushliteral(L, "send");
-        push_request(L, &step.send);
+        if (((const call_box *)call)->carried)
+            return 1;
+        push_request(L, &call->request);
         return 2;
     case KS_CALL_WAIT:
         lua_pushliteral(L, "wait");

@@ -4,6 +4,7 @@
 #define KS_LUA_CORE_H
 
 #include "core/text.h"
+#include "lua/call.h"
 #include "lua/compat.h"
 
 void ks_lua_open_callback(lua_State *L);
@@ -11,8 +12,6 @@ void ks_lua_open_cipher(lua_State *L);
 void ks_lua_open_client(lua_State *L);
 void ks_lua_open_sharing(lua_State *L);
 void ks_lua_open_signature(lua_State *L);
-
-#define KS_LUA_CALL_TYPE "keysecure.core.call"
 
 /* Methods of a call that csrc/lua/sharing.c adds. */
 extern const luaL_Reg ks_lua_sharing_methods[];

@@ -6,6 +6,7 @@
  * curl.features()                                                   -> table
  * engine:start(method, url, headers, body | nil, timeout_ms)        -> id
  *                                                                   -> nil, reason, message
+ * engine:carry(call)              what a call of keysecure.core asks to send; returns as start
  * engine:step(timeout_ms)         0 never waits, below 0 waits      -> results waiting
  * engine:next()                   -> id, status, body, date, retry_after, content_type
  *                                 -> id, nil, reason, reached, message
@@ -17,6 +18,7 @@
  * step(-1) also returns when a signal arrived, so that Ctrl-C works in a plain script; call it in a
  * loop on pending(). After a fork ask for pollfd() again. */
 #include "curl/engine.h"
+#include "lua/call.h"
 #include "lua/compat.h"
 
 #include <curl/curl.h>
@@ -143,7 +145,7 @@ static int engine_new(lua_State *L) {
 static ks_span check_span(lua_State *L, int at) {
     ks_span span;
     luaL_checktype(L, at, LUA_TSTRING); /* a number would be converted in its place */
-    span.data = lua_tolstring(L, at, &span.len);
+    span.data = lua_tolstring(L, at, &span.size);
     return span;
 }
 
@@ -159,10 +161,24 @@ static size_t check_headers(lua_State *L, int at, ks_header headers[KS_HEADERS_M
             luaL_argerror(L, at, "too many headers");
         }
         ks_header *header = &headers[count++];
-        header->name.data = lua_tolstring(L, -2, &header->name.len);
-        header->value.data = lua_tolstring(L, -1, &header->value.len);
+        header->name.data = lua_tolstring(L, -2, &header->name.size);
+        header->value.data = lua_tolstring(L, -1, &header->value.size);
     }
     return count;
+}
+
+static int start(lua_State *L, ks_engine *engine, const ks_request *request) {
+    ks_reason reason;
+    const char *message;
+    int64_t id = ks_engine_start(engine, request, &reason, &message);
+    if (id > 0) {
+        ks_lua_push_int64(L, id);
+        return 1;
+    }
+    lua_pushnil(L);
+    lua_pushstring(L, ks_reason_name(reason));
+    lua_pushstring(L, message);
+    return 3;
 }
 
 static int engine_start(lua_State *L) {
@@ -174,17 +190,15 @@ static int engine_start(lua_State *L) {
         request.body = check_span(L, 5);
     }
     request.timeout_ms = check_ms(L, 6);
-    ks_reason reason;
-    const char *message;
-    int64_t id = ks_engine_start(engine, &request, &reason, &message);
-    if (id > 0) {
-        ks_lua_push_int64(L, id);
-        return 1;
-    }
-    lua_pushnil(L);
-    lua_pushstring(L, ks_reason_name(reason));
-    lua_pushstring(L, message);
-    return 3;
+    return start(L, engine, &request);
+}
+
+/* engine:carry(call): as `start`, with the request that a call of keysecure.core asks for. */
+static int engine_carry(lua_State *L) {
+    ks_engine *engine = check_engine(L);
+    const ks_request *request = luaL_checkudata(L, 2, KS_LUA_CALL_TYPE);
+    luaL_argcheck(L, request->method.data != NULL, 2, "the call asks for nothing to be sent");
+    return start(L, engine, request);
 }
 
 static int engine_step(lua_State *L) {
@@ -195,7 +209,7 @@ static int engine_step(lua_State *L) {
 
 static void push_span(lua_State *L, ks_span span) {
     if (span.data) {
-        lua_pushlstring(L, span.data, span.len);
+        lua_pushlstring(L, span.data, span.size);
     } else {
         lua_pushnil(L);
     }
@@ -311,10 +325,19 @@ static int features(lua_State *L) {
 
 static void make_metatable(lua_State *L) {
     static const luaL_Reg methods[] = {
-        {"start", engine_start},     {"step", engine_step},           {"next", engine_next},
-        {"pollfd", engine_pollfd},   {"events", engine_events},       {"timeout", engine_timeout},
-        {"pending", engine_pending}, {"cancel", engine_cancel},       {"close", engine_close},
-        {"__gc", engine_gc},         {"__tostring", engine_tostring}, {NULL, NULL},
+        {"start", engine_start},
+        {"carry", engine_carry},
+        {"step", engine_step},
+        {"next", engine_next},
+        {"pollfd", engine_pollfd},
+        {"events", engine_events},
+        {"timeout", engine_timeout},
+        {"pending", engine_pending},
+        {"cancel", engine_cancel},
+        {"close", engine_close},
+        {"__gc", engine_gc},
+        {"__tostring", engine_tostring},
+        {NULL, NULL},
     };
     luaL_newmetatable(L, KS_ENGINE);
     luaL_setfuncs(L, methods, 0);

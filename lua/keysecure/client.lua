@@ -303,8 +303,10 @@ function client.new(options)
   local host = choose_host(options, now)
   local transport = choose_transport(options, host)
   local budget = core.shared_budget()
+  local carries = options.transport == nil and transport.carry ~= nil
   local self = {
     core = core.client {
+      carried = carries,
       address = options.address .. api.base, api_key = options.api_key,
       language = options.language, secret = options.token_store and options.api_secret,
       budget = budget,
@@ -312,6 +314,7 @@ function client.new(options)
     verifier = core.verifier(options.api_key, options.api_secret),
     budget = budget, counted = stats.new(),
     cipher = made, now = now, host = host, transport = transport, options = options,
+    carries = carries,
   }
   options.api_key, options.api_secret = nil, nil
   if options.token_store then

@@ -12,20 +12,31 @@ local NO_HEADERS = {}
 local NO_WORD = { message = "the transport gave neither an answer nor a failure" }
 local TOKEN = api.operations["merchant.token"]
 
+-- Tells the call what came of its request: what `carry` returns.
+local function tell_call(client, call, status, body, date, retry_after)
+  local monotonic, wall = client.now()
+  if status then
+    return call:answered(monotonic, wall, status, body, date, retry_after)
+  end
+  return call:failed(monotonic, wall, body, date, retry_after)
+end
+
 -- Sends what the call asks to send and tells it what came of that.
 local function send(client, call, wire)
-  local answer, failure = client.transport:perform(wire)
+  local transport = client.transport
+  if client.carries then
+    return tell_call(client, call, transport:carry(call))
+  end
+  local answer, failure = transport:perform(wire)
   if answer then
     local headers = answer.headers or NO_HEADERS
-    local monotonic, wall = client.now()
-    return call:answered(monotonic, wall, answer.status, answer.body, headers.date,
+    return tell_call(client, call, answer.status, answer.body, headers.date,
       headers["retry-after"])
   end
-  local monotonic, wall = client.now()
   if type(failure) ~= "table" then
     failure = NO_WORD
   end
-  return call:failed(monotonic, wall, failure.reason, failure.reached, failure.message)
+  return tell_call(client, call, nil, failure.reason, failure.reached, failure.message)
 end
 
 local function start(client, operation, made, options)

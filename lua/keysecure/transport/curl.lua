@@ -16,6 +16,7 @@
 --
 ---@class keysecure.Transport
 ---@field perform fun(self, request: keysecure.Request): keysecure.Answer|nil, keysecure.Failure|nil
+---@field carry? fun(self, call: userdata): …  internal, of the transport over libcurl
 ---@field close? fun(self)  ends what is under way as "cancelled"; called when the client is closed
 
 ---@class keysecure.Request
@@ -106,6 +107,16 @@ local function outcome(status, body, date, retry_after, content_type)
     }
   end
   return nil, { reason = body, reached = date, message = retry_after }
+end
+
+--- As `perform`, for a call of keysecure.core, without tables in between: returns the status, body
+-- and the two headers, or nil, reason, reached and message.
+function Transport:carry(call)
+  local id, reason, message = self.engine:carry(call)
+  if not id then
+    return nil, reason, "nothing", message
+  end
+  return self.host:await(id)
 end
 
 function Transport:perform(request)
