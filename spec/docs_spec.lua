@@ -29,7 +29,7 @@ describe("the reference", function()
       assert.equal("A" .. i, assumption.mark)
       known[assumption.mark] = true
     end
-    local pipe = assert(io.popen("grep -rhoE '\\bA[0-9]+\\b' lua csrc docs spec examples"))
+    local pipe = assert(io.popen("grep -IrhoE '\\bA[0-9]+\\b' lua csrc docs spec examples"))
     local seen = 0
     for mark in pipe:lines() do
       seen = seen + 1

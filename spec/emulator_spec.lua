@@ -56,7 +56,7 @@ describe("keysecure.emulator", function()
     end)
 
     it("answers an unknown path with 404 and a wrong method with 405", function()
-      for _, path in ipairs { "/", "/open-api/v1", "/open-api/v1/card", "/open-api/v2/card/list",
+      for _, path in ipairs { "/x", "/open-api/v1", "/open-api/v1/card", "/open-api/v2/card/list",
         "/open-api/v1/card/list/", "/open-api/v1//card/list", "/open-api/v1/card/*/detail/x",
         "/open-api/v1/card/*operation" } do
         local answer = support.http(peer.address, "GET", path)

@@ -25,11 +25,13 @@ end
 -- One message; `subject` is the number of what it is about.
 local function new_delivery(self, merchant, action, data_json, subject)
   local delivery = { id = merchants.random_token(), action = action, subject = subject,
-    merchant = merchant.name, data = data_json, attempts = json.array {}, verdict = "waiting" }
+    merchant = merchant.name, data = data_json, attempts = json.array {}, verdict = "waiting",
+    time = self.platform.clock:now() }
   self.log[#self.log + 1] = delivery
   if #self.log > LOG_LENGTH then
     table.remove(self.log, 1)
   end
+  self.platform.changes:note()
   return delivery
 end
 

@@ -170,13 +170,19 @@ local function is_loopback_name(authority)
   return LOOPBACK_NAMES[authority:gsub(":%d+$", "")]
 end
 
-local function is_local(request)
+--- Whether a request comes from this machine and means it: see above.
+---@param request table
+---@return boolean
+function control.is_local(request)
   local origin = request.header "origin"
   return LOOPBACK_PEERS[request.peer] and is_loopback_name(request.header ":authority" or "")
     and (not origin or is_loopback_name((origin:gsub("^https?://", ""))))
 end
 
-local function read_body(request)
+--- The JSON object that a request brings; an empty one where it brings nothing.
+---@param request table
+---@return table|nil
+function control.read_body(request)
   if request.method ~= "POST" or request.body == "" then
     return {}
   elseif not (request.header "content-type" or ""):lower():find("^application/json") then
@@ -196,7 +202,7 @@ local function perform(platform, request)
         or fail(404, "no such endpoint")
     end
   end
-  local body = read_body(request)
+  local body = control.read_body(request)
   if not body then
     return fail(400, "the body must be a JSON object (Content-Type: application/json)")
   end
@@ -215,7 +221,7 @@ end
 ---@return table response
 function control.answer(platform, request)
   local response
-  if is_local(request) then
+  if control.is_local(request) then
     local ok, result = pcall(perform, platform, request)
     response = ok and result or fail(500, "the emulator failed")
     if not ok then

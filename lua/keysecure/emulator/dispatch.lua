@@ -9,6 +9,7 @@ local arguments = require "keysecure.emulator.arguments"
 local control = require "keysecure.emulator.control"
 local gate = require "keysecure.emulator.gate"
 local operations = require "keysecure.emulator.operations"
+local page = require "keysecure.emulator.page"
 local reply = require "keysecure.emulator.reply"
 local router = require "keysecure.emulator.router"
 
@@ -81,12 +82,19 @@ local function misdirected(code, name, request)
   return response
 end
 
---- Answers a request. May yield; never raises.
----@param platform keysecure.emulator.Platform
----@param request table
----@return table response
-function dispatch.answer(platform, request)
-  if control.is_mine(request.target) then
+local function page_call(platform, request)
+  local ok, response = protected(page.answer, platform, request, merchant_call)
+  if not ok then
+    platform.log:failure("the page", response)
+    return misdirected(500, "page", request)
+  end
+  return response
+end
+
+local function answer(platform, request)
+  if page.is_mine(request.target) then
+    return page_call(platform, request)
+  elseif control.is_mine(request.target) then
     return control.answer(platform, request)
   end
   local operation, path_values = router.find(request.target)
@@ -101,6 +109,18 @@ function dispatch.answer(platform, request)
   end
   request.path_values = path_values
   return merchant_call(platform, operation, request)
+end
+
+--- Answers a request. May yield; never raises.
+---@param platform keysecure.emulator.Platform
+---@param request table
+---@return table response
+function dispatch.answer(platform, request)
+  local response = answer(platform, request)
+  if response.code or request.method ~= "GET" then -- a call of a merchant, or a change
+    platform.changes:note()
+  end
+  return response
 end
 
 return dispatch

@@ -84,6 +84,12 @@ local CHECKS = { check_key, check_rate, check_timestamp, check_token, check_mode
 function gate.admit(platform, operation, request)
   if operation.auth == "none" then
     return nil, nil
+  elseif request.acting then -- the page acts for a merchant, without keys
+    local code = check_mode(platform, operation, request, request.acting)
+    if code then
+      return refuse(code)
+    end
+    return request.acting
   end
   local merchant, refusal = find_merchant(platform, request)
   if not merchant then

@@ -2,6 +2,7 @@
 local datetime = require "keysecure.datetime"
 local api = require "keysecure.api"
 local callbacks = require "keysecure.emulator.callbacks"
+local watch = require "keysecure.emulator.changes"
 local faults = require "keysecure.emulator.faults"
 local life = require "keysecure.emulator.life"
 local merchants = require "keysecure.emulator.merchants"
@@ -22,11 +23,22 @@ local platform = {}
 ---@field callbacks keysecure.emulator.Callbacks
 ---@field faults keysecure.emulator.Faults
 ---@field stats keysecure.emulator.Stats
+---@field changes keysecure.emulator.Changes       for those who watch
 ---@field log keysecure.emulator.Log
 ---@field client_tokens table<string, table>      one-time tokens of the PCI iframe
 ---@field spawn fun(fn: function)                 starts a coroutine of the event loop
 local Platform = {}
 Platform.__index = Platform
+
+-- What runs in the background changes something, or it would not run.
+local function noting(spawn, changed)
+  return function(fn)
+    spawn(function()
+      fn()
+      changed:note()
+    end)
+  end
+end
 
 --- A platform with these options; its clock, log and event loop come from outside.
 ---@param given table
@@ -35,7 +47,9 @@ Platform.__index = Platform
 ---@return string|nil fault
 function platform.new(given, host)
   local self = setmetatable({ given = given, clock = host.clock, log = host.log,
-    spawn = host.spawn, scheduler = scheduler.new(host.clock, host.spawn) }, Platform)
+    changes = watch.new() }, Platform)
+  self.spawn = noting(host.spawn, self.changes)
+  self.scheduler = scheduler.new(host.clock, self.spawn)
   local ok, fault = self:reset()
   if not ok then
     return nil, fault

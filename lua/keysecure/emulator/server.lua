@@ -41,9 +41,12 @@ end
 local function headers_of(platform, response)
   local headers = new_headers()
   headers:append(":status", string.format("%d", response.status))
-  headers:append("content-type", "application/json;charset=UTF-8")
+  headers:append("content-type", response.content_type or "application/json;charset=UTF-8")
   headers:append("content-length", tostring(#response.body))
   headers:append("date", imf_date(math.floor(platform.clock:now() / 1000)))
+  for name, value in pairs(response.headers or {}) do
+    headers:append(name, value)
+  end
   if response.allow then
     headers:append("allow", response.allow)
   end
@@ -71,7 +74,9 @@ local function answer(platform, stream)
   local response = dispatch.answer(platform, request)
   response.too_large = request.too_large
   send(platform, stream, request, response)
-  platform.log:request(request.method, response.name, response, (monotime() - started) * 1000)
+  if not response.quiet then
+    platform.log:request(request.method, response.name, response, (monotime() - started) * 1000)
+  end
 end
 
 --- Starts to listen.
@@ -81,7 +86,8 @@ end
 ---@return string|nil err
 function server.listen(platform, settings)
   local listener, err = http_server.listen {
-    cq = settings.cq, host = settings.host, port = settings.port, reuseaddr = true,
+    cq = settings.cq, host = settings.host, reuseaddr = true,
+    port = math.floor(settings.port), -- from JSON it may come as a float, which is no port's name
     tls = settings.context ~= nil, ctx = settings.context, intra_stream_timeout = IDLE_TIMEOUT,
     onstream = function(_, stream) answer(platform, stream) end,
     onerror = function(_, _, operation, reason)
