@@ -97,7 +97,8 @@ local function announce(ready)
     print(line_of(name, ready.merchants[name]))
   end
   print(how_to_point(ready))
-  print("  control: " .. ready.address .. "/_emulator/{config,faults,stats,state,callbacks,reset}")
+  print(string.format("  page %s/  control %s/_emulator/… (docs/emulator.md)", ready.address,
+    ready.address))
   io.stdout:flush()
 end
 
