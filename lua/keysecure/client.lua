@@ -283,10 +283,11 @@ local function choose_host(options, now)
 end
 
 local function choose_transport(options, host)
-  if options.transport then
-    return options.transport
+  local transport = options.transport
+  if type(transport) == "table" then
+    return transport
   end
-  return require("keysecure.transport.curl").new(options, host)
+  return require("keysecure.transport." .. transport).new(options, host)
 end
 
 --- Builds a client of checked options (keysecure.options).
@@ -303,7 +304,7 @@ function client.new(options)
   local host = choose_host(options, now)
   local transport = choose_transport(options, host)
   local budget = core.shared_budget()
-  local carries = options.transport == nil and transport.carry ~= nil
+  local carries = options.transport == "curl"
   local self = {
     core = core.client {
       carried = carries,

@@ -77,6 +77,7 @@ local function drive(client, operation, made, options)
     if action == "send" then
       action, first, second, third, fourth = send(client, call, first)
       note(client, operation, call, options)
+      client.host:moved()
     elseif action == "wait" and client.host:wait(first, second) then
       action, first, second, third, fourth = call:next(client.now())
     elseif action == "wait" then
@@ -85,6 +86,7 @@ local function drive(client, operation, made, options)
       action, first, second, third = client.shared_token:seek(call)
     else
       action, first, second, third = client.shared_token:share(call)
+      client.host:moved()
     end
   end
   call:close()

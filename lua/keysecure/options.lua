@@ -23,9 +23,13 @@ local options = {}
 ---@field proxy? string          address of a proxy; "" for none, nothing for the environment's
 ---@field max_response? integer  bytes of one answer (8 MiB)
 ---@field http2? boolean         offer HTTP/2 over TLS (true)
----@field transport? table       your own; see keysecure.transport.curl for the contract
+---@field transport? "curl"|"resty"|table  libcurl; OpenResty's cosockets; or your own, see
+---  keysecure.transport.curl for the contract
+---@field keepalive_timeout? number  seconds that an idle connection is kept (60; resty)
+---@field keepalive_pool? integer  idle connections that each worker keeps (64; resty)
 ---@field token_store? keysecure.TokenStore  shares the access token with other processes
----@field host? "script"|"tick"|table  how calls wait ("script"); a table: see keysecure.host.tasks
+---@field host? "script"|"tick"|"openresty"|table  how calls wait ("script"; with transport "resty"
+---  "openresty"); a table: see keysecure.host.tasks
 ---@field clock? fun(): number   Unix seconds, in place of this machine's clock
 ---@field on_event? fun(event: table)  told of requests and of calls' ends; may raise in vain
 
@@ -47,9 +51,11 @@ local KNOWN = {
   proxy = { type = "string" },
   max_response = { type = "number", default = 8 * 1024 * 1024 },
   http2 = { type = "boolean", default = true },
-  transport = { type = "table", method = "perform" },
+  transport = { type = "string", method = "perform", default = "curl" },
   token_store = { type = "table" },
   host = { type = "string", method = "new", default = "script" },
+  keepalive_timeout = { type = "number", default = 60 },
+  keepalive_pool = { type = "number", default = 64 },
   clock = { type = "function" },
   on_event = { type = "function" },
 }
@@ -98,6 +104,9 @@ local function checked(given)
   local lacking = result.token_store and token_store.fault(result.token_store)
   if lacking then
     errors.misuse("option token_store: " .. lacking)
+  end
+  if result.transport == "resty" and result.host == nil then
+    result.host = "openresty"
   end
   for name, known in pairs(KNOWN) do
     if result[name] == nil then
@@ -154,13 +163,17 @@ local RULES = {
     return not datetime.zone_offset(value) and 'must be such as "UTC+8"' or nil
   end },
   { "host", function(value)
-    return type(value) == "string" and one_of({ "script", "tick" }, value) or nil
+    return type(value) == "string" and one_of({ "script", "tick", "openresty" }, value) or nil
+  end },
+  { "transport", function(value)
+    return type(value) == "string" and one_of({ "curl", "resty" }, value) or nil
   end },
   { "language", function(value)
     return one_of(api.languages, value)
   end },
 }
-for _, name in ipairs { "timeout", "connect_timeout", "max_response" } do
+for _, name in ipairs { "timeout", "connect_timeout", "max_response", "keepalive_timeout",
+  "keepalive_pool" } do
   RULES[#RULES + 1] = { name, function(value)
     return not (value > 0 and value < 1e9) and "must be more than zero" or nil
   end }
@@ -177,6 +190,25 @@ local function complete(result)
     result.mode = result.mode or "credit"
     local merchant = environment.merchants[result.mode] or {}
     result.api_key, result.api_secret = merchant.api_key, merchant.api_secret
+  end
+end
+
+-- What does not go with transport "resty", and what to say of it.
+local NOT_WITH_RESTY = {
+  ca_file = 'with transport "resty" nginx.conf says whom to trust: lua_ssl_trusted_certificate',
+  pinned_key = 'transport "resty" can\'t look at the server\'s key; transport "curl" can',
+}
+
+local function combination_fault(result)
+  if result.transport ~= "resty" then
+    return nil
+  elseif result.host ~= "openresty" then
+    return "host", 'transport "resty" waits as nginx does: host must be "openresty"'
+  end
+  for name, message in pairs(NOT_WITH_RESTY) do
+    if result[name] then
+      return name, message
+    end
   end
 end
 
@@ -244,6 +276,10 @@ function options.check(given)
     if fault then
       return nil, invalid(name, fault)
     end
+  end
+  local name, fault = combination_fault(result)
+  if name then
+    return nil, invalid(name, fault)
   end
   for _, entry in ipairs(REQUIRED) do
     if not result[entry[3] or entry[1]] then

@@ -55,6 +55,33 @@ function nginx.describe(name, body)
   end
 end
 
+local HTTP_PLACES = { "/usr/local/openresty/site/lualib", "/usr/local/share/lua/5.1",
+  "/usr/share/lua/5.1" }
+
+--- The folder that holds resty/http.lua, lua-resty-http, which Debian has not: what RESTY_HTTP
+--- names, or where LuaRocks and OpenResty put it; nil where there is none.
+---@return string|nil
+function nginx.resty_http()
+  local named = os.getenv "RESTY_HTTP"
+  for _, place in ipairs(named and { named } or HTTP_PLACES) do
+    local file = io.open(place .. "/resty/http.lua", "r")
+    if file then
+      file:close()
+      return place
+    end
+  end
+end
+
+--- As `nginx.describe`, for what needs lua-resty-http; without it a pending test says so.
+function nginx.describe_resty(name, body)
+  if nginx.resty_http() then
+    nginx.describe(name, body)
+  elseif flavour() == "luajit" then
+    require "busted".pending(name .. ": SKIPPED, for there is no lua-resty-http; name the folder "
+      .. "that holds resty/http.lua in RESTY_HTTP")
+  end
+end
+
 -- Configuration --------------------------------------------------------------------------------
 
 local FRAME = [[
@@ -74,14 +101,18 @@ http {
   keepalive_timeout 600s;
   client_body_temp_path @dir@/body; proxy_temp_path @dir@/proxy;
   fastcgi_temp_path @dir@/fastcgi; uwsgi_temp_path @dir@/uwsgi; scgi_temp_path @dir@/scgi;
+  client_body_buffer_size 1m;
   @paths@
   @http@
   server {
     listen 127.0.0.1:@port@ backlog=4096;
+    @run@
     @server@
   }
 }
 ]]
+
+local RUN = "location = /run { content_by_lua_block { require 'spec.support.nginx_run'() } }"
 
 local MODULES = "/usr/lib/nginx/modules/" -- Debian's and Alpine's; OpenResty has them built in
 
@@ -106,8 +137,9 @@ local function path_lines(first)
   for _, folder in ipairs(first) do
     folders[#folders + 1] = folder .. "/?.lua;"
   end
-  return string.format("lua_package_path '%s%s/lua/?.lua;%s/lua/?/init.lua;%s/?.lua;;';\n"
-    .. "lua_package_cpath '%s/?.so;;';", table.concat(folders), root, root, root, build)
+  return string.format("lua_package_path '%s%s/lua/?.lua;%s/lua/?/init.lua;%s/?.lua;;"
+    .. "%s/spec/support/debian/?.lua';\nlua_package_cpath '%s/?.so;;';", table.concat(folders),
+    root, root, root, root, build)
 end
 
 local function fill(text, values)
@@ -116,10 +148,7 @@ end
 
 -- The frame's own words, then those that the caller's texts may use: @dir@, @port@.
 local function configuration(options, dir, port)
-  local paths = { dir }
-  for _, folder in ipairs(options.path or {}) do
-    paths[#paths + 1] = folder
-  end
+  local paths = { dir, nginx.resty_http() }
   local lua = options.lua ~= false
   local text = fill(FRAME, {
     workers = options.workers or 1,
@@ -127,6 +156,7 @@ local function configuration(options, dir, port)
     user = line_of "id -u" == "0" and "user root;" or "",
     modules = lua and module_lines() or "",
     paths = lua and path_lines(paths) or "",
+    run = lua and RUN or "",
     main = options.main or "", http = options.http or "", server = options.server or "",
   })
   return fill(text, { dir = dir, port = port })
@@ -191,6 +221,31 @@ function Server:get(path, options)
   local body = assert(stream:get_body_as_string(limit))
   stream:shutdown()
   return { status = tonumber(headers:get ":status"), headers = headers, body = body }
+end
+
+--- Runs a piece of Lua inside a worker and answers what it returns; raises what it raises. The
+--- arguments reach it as `...`; they and the results go as JSON.
+---@param code string
+function Server:run(code, ...)
+  local cjson = require "cjson"
+  local arguments = { ... }
+  for i = 1, select("#", ...) do
+    arguments[i] = arguments[i] == nil and cjson.null or arguments[i]
+  end
+  local text = cjson.encode { code = code, arguments = arguments }
+  local answer = self:get("/run", { body = text:gsub('"arguments":{}', '"arguments":[]') })
+  assert(answer.status == 200, answer.body .. "\n" .. self:log())
+  local said = cjson.decode(answer.body)
+  if not said.ok then
+    error(said.fault, 2)
+  end
+  local values, count = said.values, #said.values
+  for i = 1, count do
+    if values[i] == cjson.null then
+      values[i] = nil
+    end
+  end
+  return (table.unpack or unpack)(values, 1, count)
 end
 
 --- All that is in its error log.
@@ -320,7 +375,6 @@ end
 ---@field http? string              into http: shared dicts, init_by_lua, more servers
 ---@field server? string            into the server that listens: locations
 ---@field files? table<string, string>  files for its folder, which is on lua_package_path
----@field path? string[]            folders to look for Lua modules in before all others
 ---@field log_level? string         of the error log ("notice")
 ---@field lua? boolean              false: do without ngx_lua
 ---@param options spec.NginxOptions

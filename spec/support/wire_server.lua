@@ -11,6 +11,9 @@
 ---   /redirect   to /ok                             /interim    103, then 200
 ---   /leave      answers, and soon closes unannounced
 ---   /trailer    a Date behind the body             /status/N   that status, no body
+---   /drip       a header, byte by byte             /endless    a body that ends by closing
+---   /length     X-Length for a Content-Length      /unending   the same, and it does not end
+---   /chunk      X-Length for the size of a chunk
 ---
 --- It listens five times: plain; over TLS; over TLS with a certificate that expired; over TLS with
 --- HTTP/2, refusing every stream after the first two; as a proxy.
@@ -87,7 +90,9 @@ function behaviour.stream(con, _, size)
   con:write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
   while size > 0 do
     local part = math.min(size, 1000)
-    con:write(("%x\r\n%s\r\n"):format(part, ("x"):rep(part)))
+    if not con:write(("%x\r\n%s\r\n"):format(part, ("x"):rep(part))) then
+      return
+    end
     size = size - part
   end
   con:write("0\r\n\r\n")
@@ -119,6 +124,39 @@ function behaviour.trailer(con)
   con:write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nDate: " .. DATE ..
     "\r\nTrailer: Date\r\n\r\n2\r\nok\r\n0\r\nDate: Tue, 24 Nov 2026 08:00:00 GMT\r\n\r\n")
   return true
+end
+
+function behaviour.drip(con)
+  con:write "HTTP/1.1 200 OK\r\nX-Drip: "
+  for _ = 1, LIFE * 20 do
+    if not con:write "." or not con:flush() then
+      return
+    end
+    cqueues.sleep(0.05)
+  end
+end
+
+local function asked_length(request)
+  return request.head:match "[Xx]%-[Ll]ength: ([^\r\n]*)"
+end
+
+function behaviour.length(con, request)
+  con:write("HTTP/1.1 200 OK\r\nContent-Length: " .. asked_length(request) .. "\r\n\r\n0123456789")
+end
+
+function behaviour.chunk(con, request)
+  con:write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" .. asked_length(request)
+    .. "\r\n" .. ("0123456789"):rep(100000))
+end
+
+function behaviour.endless(con)
+  con:write "HTTP/1.1 200 OK\r\n\r\nto the end"
+end
+
+function behaviour.unending(con)
+  con:write "HTTP/1.1 200 OK\r\n\r\nto the end"
+  con:flush()
+  cqueues.sleep(LIFE)
 end
 
 function behaviour.status(con, _, status)

@@ -284,7 +284,7 @@ function Tasks:take_turn()
   return true
 end
 
--- A call that moved may have brought the token, or given up on fetching it.
+--- Told after each step of a call: it may have brought the token, or given up on fetching it.
 function Tasks:moved()
   self.sleepers:take_for_token(function(waiter)
     self:resume_later(waiter)

@@ -1,0 +1,270 @@
+--- The host of an nginx worker: a call waits as ngx_lua waits, and the worker goes on with whatever
+--- else there is.
+--
+-- Calls work in every phase where ngx_lua may wait: rewrite, access and content, timers, and the
+-- TLS phases that have cosockets. Elsewhere they raise, with the name of the phase and the way out.
+--
+-- Under transport "resty" cosockets wait by themselves, and this host adds the deadline. Under
+-- transport "curl" somebody must step the engine, since nginx takes no descriptor but its own: the
+-- pump, one timer of the worker while something is in flight and none when nothing is. Where nginx
+-- grants no timer, or what pumps is ended half-way, one of those who wait pumps in its place.
+local errors = require "keysecure.errors"
+local tasks = require "keysecure.host.tasks"
+
+local Openresty = tasks.class()
+
+local openresty = { class = Openresty }
+
+local QUICK, SLOW = 0.001, 0.005 -- seconds between two steps, while things move and when they don't
+local PATIENCE = 250 -- milliseconds without a step, after which one who waits pumps
+local SPARE_MAX = 1000
+
+-- Where calls can be made ------------------------------------------------------------------------
+
+-- Phases in which ngx_lua can't wait, by what ngx.get_phase() calls them.
+local CANNOT_WAIT = {
+  init = "init_by_lua", init_worker = "init_worker_by_lua", set = "set_by_lua",
+  header_filter = "header_filter_by_lua", body_filter = "body_filter_by_lua",
+  log = "log_by_lua", balancer = "balancer_by_lua",
+  ssl_session_store = "ssl_session_store_by_lua", exit_worker = "exit_worker_by_lua",
+}
+
+local LATER = "; call from a timer instead: ngx.timer.at(0, function() … end)"
+local WAY_OUT = {
+  init = "; call from a timer that init_worker_by_lua starts: ngx.timer.at(0, function() … end)",
+  exit_worker = ": the worker is on its way out",
+}
+
+--- Raises where a call can't wait.
+function Openresty:check()
+  local phase = ngx.get_phase()
+  if CANNOT_WAIT[phase] then
+    errors.misuse("a call has to wait, which nginx can't do in " .. CANNOT_WAIT[phase]
+      .. (WAY_OUT[phase] or LATER))
+  end
+  tasks.base.check(self)
+end
+
+-- What belongs to one worker. A request may die over any of it, hence the weak keys.
+function Openresty:forked()
+  self.spare = {} -- semaphores
+  self.resting = setmetatable({}, { __mode = "k" }) -- who waits for a moment
+  self.limited = setmetatable({}, { __mode = "k" }) -- what `limit` runs
+  self.pumping, self.beat = false, 0 -- the pump's last step, monotonic ms
+end
+
+--- A host for one client. May be made in init_by_lua.
+---@param now fun(): number  monotonic milliseconds
+function openresty.new(now)
+  if not rawget(_G, "ngx") or not ngx.get_phase then
+    errors.misuse 'host "openresty" is for nginx with ngx_lua; this is none'
+  end
+  local self = tasks.new(Openresty, now)
+  self:forked()
+  return self
+end
+
+-- Semaphores -------------------------------------------------------------------------------------
+
+function Openresty:semaphore()
+  return table.remove(self.spare) or assert(require "ngx.semaphore".new())
+end
+
+-- One with something left over is no good to others.
+function Openresty:put_back(semaphore)
+  if semaphore:count() == 0 and #self.spare < SPARE_MAX then
+    self.spare[#self.spare + 1] = semaphore
+  end
+end
+
+-- Waits at most until `deadline` (monotonic ms); nil where nothing was posted by then.
+function Openresty:wait_at(semaphore, deadline)
+  local left = math.max(math.ceil(deadline - self.now()), 0)
+  local posted, err = semaphore:wait(left / 1000)
+  if not posted and err ~= "timeout" then
+    error("ngx.semaphore: " .. tostring(err), 0)
+  end
+  return posted
+end
+
+-- Waiting for a moment ---------------------------------------------------------------------------
+
+--- Waits until `moment` (monotonic ms); where another call may bring the token, until one moved.
+---@return boolean open  false: the client is closed, and whoever waits is to give up
+function Openresty:wait(moment, for_token)
+  local rest = { semaphore = self:semaphore(), for_token = for_token }
+  ngx.update_time() -- nginx counts from when it last looked, which may be a while ago
+  while not self.closed and self.now() < moment and not rest.over do
+    self.resting[rest] = true
+    rest.over = self:wait_at(rest.semaphore, moment)
+  end
+  self.resting[rest] = nil
+  self:put_back(rest.semaphore)
+  return not self.closed
+end
+
+function Openresty:wake_resting(for_token_only)
+  for rest in pairs(self.resting) do
+    if rest.for_token or not for_token_only then
+      self.resting[rest] = nil
+      rest.semaphore:post()
+    end
+  end
+end
+
+--- A call moved: it may have brought the token, or given up on fetching it.
+function Openresty:moved()
+  self:wake_resting(true)
+end
+
+function Openresty:close()
+  tasks.base.close(self)
+  self:wake_resting(false)
+  for task in pairs(self.limited) do
+    task.cancelled = true
+    task.semaphore:post()
+  end
+end
+
+-- With a deadline --------------------------------------------------------------------------------
+
+local function finish(task, ...)
+  task.done = true
+  task.semaphore:post()
+  return ...
+end
+
+local function run(task, fn, ...)
+  return finish(task, pcall(fn, ...))
+end
+
+-- From what ngx.thread.wait says of a thread that ran `run`.
+local function outcome(_, ok, ...)
+  if not ok then
+    error((...), 0)
+  end
+  return "done", ...
+end
+
+--- Runs `fn(...)` and returns "done" and what it returned; or ends it, wherever it is, and returns
+--- "timeout" once `clock.deadline` (monotonic ms; `fn` may move it) is past, "cancelled" where the
+--- client is closed. nginx's own limits are of single operations, and how long a name is looked up
+--- is for `resolver_timeout` to say.
+---@param clock {deadline: number}
+function Openresty:limit(clock, fn, ...)
+  ngx.update_time()
+  local task = { semaphore = self:semaphore() }
+  self.limited[task] = true
+  local thread = ngx.thread.spawn(run, task, fn, ...)
+  repeat
+    local posted = self:wait_at(task.semaphore, clock.deadline)
+  until posted or self.now() >= clock.deadline
+  self.limited[task] = nil
+  if not task.done then
+    ngx.thread.kill(thread)
+    self:put_back(task.semaphore)
+    return task.cancelled and "cancelled" or "timeout"
+  end
+  self:put_back(task.semaphore)
+  return outcome(ngx.thread.wait(thread))
+end
+
+-- Waiting for something --------------------------------------------------------------------------
+
+local Waiter = {}
+Waiter.__index = Waiter
+
+function Waiter:wake(a, b, c, d, e)
+  self.woken = true
+  self[1], self[2], self[3], self[4], self[5] = a, b, c, d, e
+  self.semaphore:post()
+end
+
+function Waiter:wait()
+  local host = self.host
+  while not self.woken do
+    if not host:wait_at(self.semaphore, host.now() + PATIENCE) and not self.woken then
+      host:look_after(self)
+    end
+  end
+  host:put_back(self.semaphore)
+  return self[1], self[2], self[3], self[4], self[5]
+end
+
+function Openresty:outsider()
+  return setmetatable({ host = self, semaphore = self:semaphore() }, Waiter)
+end
+
+--- Posting a semaphore runs nobody yet, so that there is nothing to put off.
+function Openresty:resume_later(waiter)
+  waiter:wake()
+end
+
+-- The pump ---------------------------------------------------------------------------------------
+
+-- Steps the engine until nothing is in flight, or `waiter` has what it waits for.
+function Openresty:pump(waiter)
+  local pause = QUICK
+  while self.engine:pending() > 0 and not (waiter and waiter.woken) do
+    self.beat = self.now()
+    self.engine:step(0)
+    local moved = false
+    while self:take_result() do
+      moved = true
+    end
+    pause = moved and QUICK or math.min(pause * 1.5, SLOW)
+    ngx.sleep(pause)
+  end
+end
+
+-- `premature` says that the worker is going; it waits for its requests, which wait for this.
+local function pump_in_timer(_, self)
+  self:pump()
+  self.pumping = false
+end
+
+function Openresty:has_pump()
+  return self.pumping and self.now() - self.beat <= PATIENCE
+end
+
+function Openresty:start_pump()
+  self.beat = self.now()
+  self.pumping = ngx.timer.at(0, pump_in_timer, self) ~= nil
+end
+
+--- Something was begun: it goes out at once, and the pump sees to the rest.
+function Openresty:changed()
+  if self.engine and self.engine:pending() > 0 then
+    self.engine:step(0)
+    if not self:has_pump() then
+      self:start_pump()
+    end
+  end
+end
+
+-- Called now and then by each who waits. A timer may be refused, and one that was granted is
+-- dropped without a word to us where lua_max_running_timers is reached.
+function Openresty:look_after(waiter)
+  if self.engine and not self:has_pump() then
+    self:pump(waiter)
+    if self.engine:pending() > 0 then
+      self:start_pump()
+    end
+  end
+end
+
+-- Many at once -----------------------------------------------------------------------------------
+
+--- Functions run as light threads, in which everything of ngx_lua may be used. They end with the
+--- request that spawned them.
+function Openresty:launch(fn, ended, ...)
+  ngx.thread.spawn(function(...)
+    ended(pcall(fn, ...))
+  end, ...)
+end
+
+function Openresty:conclude(...)
+  return self:finish(...)
+end
+
+return openresty
