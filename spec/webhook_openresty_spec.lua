@@ -180,7 +180,9 @@ nginx.describe("a webhook in OpenResty", function()
     local functions, approved = {}, 0
     for i = 1, 40 do -- one after the other they would take 0.8 s, and the budget is 0.5 s
       functions[i] = function()
-        approved = approved + (auth(server, support.purchase { type = "Brief" }) and 1 or 0)
+        if auth(server, support.purchase { type = "Brief" }) then
+          approved = approved + 1
+        end
       end
     end
     at_once(functions)
