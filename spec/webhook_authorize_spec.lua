@@ -522,7 +522,7 @@ describe("an authorization", function()
     assert.same({ kind = "answer", id = "m", action = "Auth", consume_no = "S-journal",
       card_no = "C1", amount = "12.50", local_amount = "11.80", local_currency = "EUR",
       type = "Consumption", status = "Pending", decision = "approve", code = 0,
-      reason = "handler", late = false, duplicate = false }, entry)
+      message = "", reason = "handler", late = false, duplicate = false }, entry)
   end)
 
   it("does not fail with its journal, its on_late or its on_error", function()

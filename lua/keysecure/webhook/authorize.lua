@@ -135,7 +135,7 @@ end
 -- Decided after the fallback was answered: whoever reserved something must hear of it.
 local function late(hook, host, event, made, answered)
   hook:note(host, event, { kind = "late", decision = made.approved and "approve" or "decline",
-    code = made.code, reason = "late", late = true })
+    code = made.code, message = made.message, reason = "late", late = true })
   if hook.options.on_late then
     local ok, err = host.call(hook.options.on_late, event, made, answered)
     if not ok then

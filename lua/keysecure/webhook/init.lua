@@ -7,7 +7,9 @@
 --
 --    hook:serve()                                               -- in OpenResty
 --    local status, body, headers = hook:answer(headers, body)   -- in any other server
+local api = require "keysecure.api"
 local authorize = require "keysecure.webhook.authorize"
+local client_options = require "keysecure.options"
 local core = require "keysecure.core"
 local decision = require "keysecure.webhook.decision"
 local deliver = require "keysecure.webhook.deliver"
@@ -64,10 +66,30 @@ function webhook.new(given)
   local options = options_of.check(given)
   for _, name in ipairs { "api_key", "api_secret" } do
     if options[name] == nil or options[name] == "" then
-      return nil, errors.new { kind = "invalid", field = name, message = "is required" }
+      return nil, errors.new { kind = "invalid", field = name,
+        message = "is required (KEYSECURE_" .. name:upper() .. ")" }
     end
   end
   return build(core.verifier(options.api_key, options.api_secret), options)
+end
+
+--- A webhook with the keys that the environment tells, as keysecure.from_env finds them; those of
+--- the emulator's merchant for authorization mode where nothing says which.
+---@param given? keysecure.webhook.Options
+---@return keysecure.Webhook|nil
+---@return keysecure.Error|nil err
+function webhook.from_env(given)
+  local found, options = client_options.from_env(), {}
+  local key, secret = found.api_key, found.api_secret
+  if not key and found.environment == "emulator" then
+    local known = api.environments.emulator.merchants[found.mode or "authorization"] or {}
+    key, secret = known.api_key, known.api_secret
+  end
+  for name, value in pairs(given or {}) do
+    options[name] = value
+  end
+  options.api_key, options.api_secret = options.api_key or key, options.api_secret or secret
+  return webhook.new(options)
 end
 
 --- A webhook with the keys and the clock of a client; what `ks:webhook` calls.
@@ -200,7 +222,8 @@ local function reply(self, host, event, answer, reason, duplicate)
     return self:refuse(host, answer)
   end
   self:note(host, event, { kind = "answer", decision = verdict_of(event, answer),
-    code = answer.code, reason = reason, duplicate = duplicate or false, late = false })
+    code = answer.code, message = answer.message, reason = reason,
+    duplicate = duplicate or false, late = false })
   return 200, decision.body(answer.code, answer.message), { ["Content-Type"] = "application/json" }
 end
 
