@@ -87,7 +87,8 @@ local function how_to_point(ready)
 end
 
 local function announce(ready)
-  print("keysecure emulator on " .. ready.address .. " (everything in memory; Ctrl-C ends it)")
+  print(string.format("keysecure emulator on %s (everything in %s; Ctrl-C ends it)", ready.address,
+    ready.data or "memory"))
   local names = {}
   for name in pairs(ready.merchants) do
     names[#names + 1] = name

@@ -24,7 +24,7 @@ local function serve(path)
     lifeline = true,
     ready = function(ready)
       say(json.encode { address = ready.address, ca_file = ready.ca_file,
-        merchants = ready.merchants })
+        merchants = ready.merchants, pid = os.getenv "KS_EMULATOR_PID" })
     end,
   })
   if not ok then

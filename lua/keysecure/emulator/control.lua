@@ -3,7 +3,9 @@
 -- They answer plain JSON, without the platform's envelope; a refusal is HTTP 400 (403, 404, 405)
 -- with {"error": …}. Only callers on loopback that address a loopback name are let in: a web page
 -- from elsewhere gets nowhere, nor does one that points a name of its own at this machine.
+local protected = require "keysecure.emulator.needs" "http.util".yieldable_pcall
 local api = require "keysecure.api"
+local datetime = require "keysecure.datetime"
 local faults = require "keysecure.emulator.faults"
 local json = require "keysecure.emulator.json"
 local options = require "keysecure.emulator.options"
@@ -61,7 +63,7 @@ endpoints["GET state"] = function(platform)
 end
 
 endpoints["GET callbacks"] = function(platform)
-  return answer { callbacks = json.array(platform.callbacks.log) }
+  return answer { callbacks = json.array(platform.callbacks:log()) }
 end
 
 -- What is printed on a card: the one place that shows it, so that a script can activate a physical
@@ -121,6 +123,68 @@ endpoints["POST config"] = function(platform, body)
   platform:configure(changes)
   return answer(DONE)
 end
+
+-- The clock ------------------------------------------------------------------------------------
+
+local function clock_view(platform)
+  local clock = platform.clock
+  return answer { now = clock:now(), life = clock:life(), advanced = clock.advanced / 1000,
+    skew = platform.config.clock_offset }
+end
+
+endpoints["GET clock"] = clock_view
+
+local LONGEST_JUMP = 3660 * 86400 -- seconds; a card's monthly fees are paid one by one on the way
+
+-- The moment to go to, by the clock's life.
+local function destination(clock, body)
+  local target = clock:life()
+  if type(body.set) == "string" then
+    local seconds = datetime.parse(body.set, api.default_timezone)
+    target = seconds and seconds * 1000
+  elseif body.set ~= nil then
+    target = type(body.set) == "number" and body.set or nil
+  end
+  if not target then
+    return nil, "set is a date yyyy-MM-dd[ HH:mm:ss] or milliseconds"
+  elseif type(body.advance or 0) ~= "number" then
+    return nil, "advance is a number of seconds"
+  end
+  target = math.floor(target + (body.advance or 0) * 1000)
+  if target < clock:life() then
+    return nil, "time moves forward only; skew sets the clock wrong"
+  elseif target - clock:life() > LONGEST_JUMP * 1000 then
+    return nil, "too far: ten years at a time"
+  end
+  return target
+end
+
+local function clock_fault(body)
+  for name in pairs(body) do
+    if name ~= "advance" and name ~= "set" and name ~= "skew" then
+      return "no such field: " .. tostring(name)
+    end
+  end
+  return body.skew ~= nil and options.config_fault({ clock_offset = body.skew }, {}, true) or nil
+end
+
+endpoints["POST clock"] = function(platform, body)
+  local fault, target = clock_fault(body), nil
+  if not fault then
+    target, fault = destination(platform.clock, body)
+  end
+  if fault then
+    return fail(400, fault)
+  elseif body.advance or body.set then
+    platform:travel(target)
+  end
+  if body.skew then
+    platform:skew(body.skew)
+  end
+  return clock_view(platform)
+end
+
+-- Breaking ------------------------------------------------------------------------------------
 
 endpoints["GET faults"] = function(platform)
   return answer { faults = json.array(platform.faults.list) }
@@ -222,7 +286,7 @@ end
 function control.answer(platform, request)
   local response
   if control.is_local(request) then
-    local ok, result = pcall(perform, platform, request)
+    local ok, result = protected(perform, platform, request)
     response = ok and result or fail(500, "the emulator failed")
     if not ok then
       platform.log:failure("control", result)

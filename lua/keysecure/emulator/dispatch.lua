@@ -41,7 +41,7 @@ local function act(platform, operation, request)
   return reply.success(operation, data, language)
 end
 
-local function faulty(fault, operation, request)
+local function false_answer(fault, operation, request)
   local response = reply.refusal({ code = fault.code or 1001, status = fault.status },
     request.header "language")
   if fault.code == 0 then
@@ -52,16 +52,42 @@ local function faulty(fault, operation, request)
   return response
 end
 
+local PROXY_PAGE = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway"
+  .. "</h1></body></html>\n"
+
+-- Of what is sent; "closed", "reset" and "half" are the server's to do.
+local BREAKS = {
+  garbage = function(response) response.body = "\0\255{\"code\":" .. response.body:reverse() end,
+  html = function(response, fault)
+    response.status, response.body = fault.status or 502, PROXY_PAGE
+    response.content_type = "text/html"
+  end,
+}
+
+local function break_answer(response, fault)
+  if BREAKS[fault.answer] then
+    BREAKS[fault.answer](response, fault)
+  else
+    response.broken = fault.answer
+  end
+  response.note = "fault: " .. fault.answer
+end
+
 local function with_fault(platform, operation, request, fault)
+  local lies = fault.code or fault.status
   local response
-  if fault.after or not (fault.code or fault.status) then
+  if fault.after or not (lies or fault.answer) then
     response = act(platform, operation, request)
   end
   if fault.delay then
+    platform.store:commit()
     cqueues.sleep(fault.delay)
   end
-  if fault.code or fault.status then
-    response = faulty(fault, operation, request)
+  if lies or not response then
+    response = false_answer(fault, operation, request)
+  end
+  if fault.answer then
+    break_answer(response, fault)
   end
   return response
 end
@@ -111,13 +137,18 @@ local function answer(platform, request)
   return merchant_call(platform, operation, request)
 end
 
---- Answers a request. May yield; never raises.
+--- Answers a request, once what it did is there to stay. May yield; never raises.
 ---@param platform keysecure.emulator.Platform
 ---@param request table
 ---@return table response
 function dispatch.answer(platform, request)
   local response = answer(platform, request)
-  if response.code or request.method ~= "GET" then -- a call of a merchant, or a change
+  local ok, err = platform.store:commit()
+  if not ok then
+    platform.log:failure("the journal", err)
+    response = reply.refusal({ code = 1001, status = 500 }, request.header "language")
+    response.name = "journal"
+  elseif response.code or request.method ~= "GET" then -- a call of a merchant, or a change
     platform.changes:note()
   end
   return response

@@ -37,14 +37,16 @@ local function check_key(_, _, request, merchant)
   end
 end
 
+local OLDEST = api.timestamp_max_age * 1000
+
 -- At most 60 s old, and never in the server's future [P].
 local function check_timestamp(platform, _, request)
   local text = request.header "timestamp" or ""
-  local age = text:find("^%d+$") and #text == 13 and platform.clock:now() - tonumber(text)
+  local age = text:find("^%d+$") and #text == 13 and platform.clock:age(tonumber(text), OLDEST)
   if age then
     platform.stats:timestamp(age)
   end
-  if not age or age < 0 or age > api.timestamp_max_age * 1000 then
+  if not age or age < 0 or age > OLDEST then
     return 1005
   end
 end

@@ -14,10 +14,11 @@ local emulator = {}
 ---@field address string                  such as "http://127.0.0.1:40123"
 ---@field ca_file? string                 CA certificate (PEM) to trust, with tls
 ---@field merchants table<string, table>  api_key, api_secret and mode; "credit", "authorization"
+---@field pid string                      of its process
 local Emulator = {}
 Emulator.__index = Emulator
 
-local CONTROL_TIMEOUT = 10 -- seconds
+local CONTROL_TIMEOUT = 60 -- seconds
 
 -- Starting ------------------------------------------------------------------------------------
 
@@ -67,7 +68,7 @@ end
 local function command_line(lua, fifo, options_path)
   local absent = "cannot start " .. lua .. ": no such interpreter"
   return string.format("exec >%s; command -v %s >/dev/null || { echo %s; exit 127; }; "
-    .. "exec %s -e %s", quoted(fifo), quoted(lua), quoted(absent), quoted(lua),
+    .. "KS_EMULATOR_PID=$$ exec %s -e %s", quoted(fifo), quoted(lua), quoted(absent), quoted(lua),
     quoted(bootstrap(options_path)))
 end
 
@@ -112,8 +113,8 @@ end
 --- Starts an emulator in a process of its own and waits until it listens.
 --
 -- Takes the options of `keysecure.emulator.options`, among them `port` (a free one), `tls`, `log`,
--- `callback_url`, `kyc_delay`, `issue_delay`, `merchants`, and `lua`, the interpreter to run it
--- with (the one that runs now). Raises for an option that there isn't or that can't be.
+-- `data`, `callback_url`, `kyc_delay`, `issue_delay`, `merchants`, and `lua`, the interpreter to
+-- run it with (the one that runs now). Raises for an option that there isn't or that can't be.
 ---@param given? table
 ---@return keysecure.Emulator|nil
 ---@return string|nil err
@@ -137,7 +138,7 @@ function emulator.start(given)
     return nil, line or "the emulator ended before it was ready"
   end
   return setmetatable({ address = ready.address, ca_file = ready.ca_file,
-    merchants = ready.merchants, lifeline = lifeline }, Emulator)
+    merchants = ready.merchants, pid = ready.pid, lifeline = lifeline }, Emulator)
 end
 
 -- Using ---------------------------------------------------------------------------------------
@@ -185,6 +186,35 @@ function Emulator:control(method, path, body)
     return nil, answer.error or "HTTP " .. headers:get ":status"
   end
   return answer
+end
+
+local function must(self, method, path, body)
+  local answer, err = self:control(method, path, body)
+  if not answer then
+    error("emulator: " .. tostring(err), 3)
+  end
+  return answer
+end
+
+--- Breaks answers or callbacks to come, as `POST /_emulator/faults` does; raises where the fault is
+--- none: `emulator:fault { operation = "cards.apply", answer = "closed", after = true }`.
+---@param fault table
+function Emulator:fault(fault)
+  must(self, "POST", "faults", fault)
+end
+
+--- Moves the emulator's clock, as `POST /_emulator/clock` does: `advance` (seconds), `set` (a date
+--- in UTC+8, or Unix milliseconds), `skew` (seconds that it is wrong). Comes back once all that
+--- fell due on the way has happened.
+---@param change { advance: number|nil, set: string|number|nil, skew: number|nil }
+---@return { now: number, life: number, advanced: number, skew: number }
+function Emulator:clock(change)
+  return must(self, "POST", "clock", change)
+end
+
+--- Forgets everything.
+function Emulator:reset()
+  must(self, "POST", "reset")
 end
 
 --- Stops the emulator and waits until it has ended. May be called again.

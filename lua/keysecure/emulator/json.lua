@@ -130,7 +130,10 @@ local function sequence_length(lead, second)
   end
 end
 
-local function is_utf8(text)
+--- Whether a text is well-formed UTF-8 (RFC 3629).
+---@param text string
+---@return boolean
+function json.is_utf8(text)
   local position = text:find("[\128-\255]")
   while position do
     local lead, second = text:byte(position, position + 1)
@@ -161,7 +164,7 @@ end
 ---@param keep_null? boolean  they are then `json.null`
 ---@return table|nil object   nil where the text is no JSON object in UTF-8
 function json.decode_object(text, keep_null)
-  if not text:find("^%s*{") or not is_utf8(text) then
+  if not text:find("^%s*{") or not json.is_utf8(text) then
     return nil
   end
   local ok, value = pcall(cjson.decode, text)

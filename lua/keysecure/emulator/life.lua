@@ -75,6 +75,18 @@ function life.await(platform, name, row)
   platform.scheduler:at(row.due, function() life.advance(platform, name, row) end)
 end
 
+--- Takes up what an earlier process left on its way.
+---@param platform table
+function life.resume(platform)
+  for name in pairs(STEPS) do
+    for _, row in ipairs(platform.store:rows(name)) do
+      if row.due then
+        life.await(platform, name, row)
+      end
+    end
+  end
+end
+
 local function set_out(platform, name, row, delay)
   platform.store:update(name, row, { due = platform.clock:life() + delay * 1000 })
   if delay > 0 then

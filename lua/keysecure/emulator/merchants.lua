@@ -20,12 +20,14 @@ function merchants.random_token()
   return hex(rand.bytes(24))
 end
 
---- `list` as `options.merchants` makes it.
+--- `list` as `options.merchants` makes it; `platform`, whose store keeps the tokens.
 ---@param list table<string, table>
+---@param platform table
 ---@return keysecure.emulator.Merchants|nil
 ---@return any err
-function merchants.new(list)
-  local self = setmetatable({ by_name = list, by_key = {}, tokens = {}, calls = {} }, Merchants)
+function merchants.new(list, platform)
+  local self = setmetatable({ by_name = list, by_key = {}, platform = platform, calls = {} },
+    Merchants)
   for name, merchant in pairs(list) do
     local object, err = cipher.new(merchant.api_secret)
     if not object then
@@ -47,10 +49,12 @@ end
 
 -- Tokens --------------------------------------------------------------------------------------
 
-function Merchants:drop_tokens(unwanted)
-  for token, entry in pairs(self.tokens) do
-    if unwanted(entry) then
-      self.tokens[token] = nil
+local function drop_tokens(self, unwanted)
+  local store = self.platform.store
+  local all = store:rows("tokens")
+  for i = #all, 1, -1 do
+    if unwanted(all[i]) then
+      store:remove("tokens", all[i])
     end
   end
 end
@@ -62,12 +66,11 @@ end
 ---@param single boolean
 ---@return string
 function Merchants:issue_token(merchant, life, lifetime, single)
-  self:drop_tokens(function(entry)
-    return entry.expires <= life or (single and entry.merchant == merchant)
+  drop_tokens(self, function(row)
+    return row.expires <= life or (single and row.owner == merchant.api_key)
   end)
-  local token = merchants.random_token()
-  self.tokens[token] = { merchant = merchant, expires = life + lifetime }
-  return token
+  return self.platform.store:insert("tokens", { owner = merchant.api_key,
+    token = merchants.random_token(), expires = life + lifetime }).token
 end
 
 ---@param merchant table
@@ -75,13 +78,13 @@ end
 ---@param life integer
 ---@return boolean
 function Merchants:token_is_good(merchant, token, life)
-  local entry = self.tokens[token]
-  return entry ~= nil and entry.merchant == merchant and entry.expires > life
+  local row = self.platform.store:find("tokens", "token", token, merchant.api_key)
+  return row ~= nil and row.expires > life
 end
 
 --- Makes every token bad.
 function Merchants:expire_tokens()
-  self.tokens = {}
+  drop_tokens(self, function() return true end)
 end
 
 -- Calls per second ----------------------------------------------------------------------------

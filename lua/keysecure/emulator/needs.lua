@@ -4,6 +4,8 @@ local ROCKS = {
   ["http"] = { name = "lua-http", rock = "http" },
   ["cqueues"] = { name = "cqueues", rock = "cqueues" },
   ["openssl"] = { name = "luaossl", rock = "luaossl" },
+  ["socket"] = { name = "luasocket", rock = "luasocket" },
+  ["luasql"] = { name = "LuaSQL with SQLite", rock = "luasql-sqlite3" },
 }
 
 --- `require`, with a message that says what to install.

@@ -30,6 +30,8 @@ options.global = {
     help = "where to write the CA certificate to trust (a temporary file unless given)" },
   { name = "log", type = "text", default = "none", fixed = true,
     help = "none, stderr, or a file to append to" },
+  { name = "data", type = "text", fixed = true,
+    help = "SQLite file to keep everything in (memory unless given)" },
   { name = "callback_url", type = "text", optional = true, pattern = "^https?://[^%s%c]+$",
     help = "webhook of every merchant that has none of its own" },
   { name = "token_lifetime", type = "number", default = 86400, min = 0,

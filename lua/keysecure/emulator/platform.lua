@@ -7,6 +7,7 @@ local faults = require "keysecure.emulator.faults"
 local life = require "keysecure.emulator.life"
 local merchants = require "keysecure.emulator.merchants"
 local options = require "keysecure.emulator.options"
+local purchases = require "keysecure.emulator.purchases"
 local refuse = require "keysecure.emulator.refuse"
 local scheduler = require "keysecure.emulator.scheduler"
 local stats = require "keysecure.emulator.stats"
@@ -25,32 +26,34 @@ local platform = {}
 ---@field stats keysecure.emulator.Stats
 ---@field changes keysecure.emulator.Changes       for those who watch
 ---@field log keysecure.emulator.Log
----@field client_tokens table<string, table>      one-time tokens of the PCI iframe
+---@field journal keysecure.emulator.Journal|nil  makes the store last
 ---@field spawn fun(fn: function)                 starts a coroutine of the event loop
 local Platform = {}
 Platform.__index = Platform
 
--- What runs in the background changes something, or it would not run.
-local function noting(spawn, changed)
+-- What runs in the background changes something, or it would not run; that is there to stay like
+-- what was asked for.
+local function noting(self, spawn)
   return function(fn)
     spawn(function()
       fn()
-      changed:note()
+      self.store:commit()
+      self.changes:note()
     end)
   end
 end
 
 --- A platform with these options; its clock, log and event loop come from outside.
 ---@param given table
----@param host { clock: table, log: table, spawn: fun(fn: function) }
+---@param host { clock: table, log: table, spawn: fun(fn: function), journal: table|nil }
 ---@return keysecure.emulator.Platform|nil
 ---@return string|nil fault
 function platform.new(given, host)
   local self = setmetatable({ given = given, clock = host.clock, log = host.log,
-    changes = watch.new() }, Platform)
-  self.spawn = noting(host.spawn, self.changes)
+    journal = host.journal, changes = watch.new() }, Platform)
+  self.spawn = noting(self, host.spawn)
   self.scheduler = scheduler.new(host.clock, self.spawn)
-  local ok, fault = self:reset()
+  local ok, fault = self:begin(host.journal and store.load(host.journal) or store.new())
   if not ok then
     return nil, fault
   end
@@ -65,28 +68,81 @@ local function copy(source)
   return result
 end
 
---- Forgets all rows, tokens, faults and counts, and goes back to the options of the start.
+-- Rows outlive the options that they were made under, but not their merchants.
+local function stranger_in(rows, all)
+  for _, name in ipairs(store.tables) do
+    for _, row in ipairs(rows:rows(name)) do
+      if not all:with_key(row.owner) then
+        return "the data are of a merchant that there isn't, with the Api-Key " .. row.owner
+      end
+    end
+  end
+end
+
+--- Begins with these rows and the options of the start.
+---@param rows keysecure.emulator.Store
 ---@return boolean|nil ok
 ---@return string|nil fault
-function Platform:reset()
+function Platform:begin(rows)
   local given = copy(self.given)
   local list, fault = options.merchants(given.merchants)
   local all
   if list then
-    all, fault = merchants.new(list)
+    all, fault = merchants.new(list, self)
   end
-  if not all then
-    return nil, tostring(fault)
+  fault = not all and tostring(fault) or stranger_in(rows, all)
+  if fault then
+    return nil, fault
   end
-  if self.callbacks then
-    self.callbacks:stop()
-  end
-  self.scheduler:clear()
-  self.config, self.merchants, self.store = options.defaults(given), all, store.new()
+  self.config, self.merchants, self.store = options.defaults(given), all, rows
   self.callbacks, self.faults, self.stats = callbacks.new(self), faults.new(), stats.new()
-  self.client_tokens = {}
+  self:set_clock(given)
   self:settle_config()
+  life.resume(self)
+  purchases.resume(self)
+  self.callbacks:resume()
   return true
+end
+
+--- Forgets all rows, tokens, faults and counts, comes back from wherever the time was moved to, and
+--- goes back to the options of the start.
+function Platform:reset()
+  self.callbacks:stop()
+  self.scheduler:clear()
+  if self.journal then
+    self.journal:wipe()
+  end
+  assert(self:begin(store.new(self.journal)))
+end
+
+-- The clock -----------------------------------------------------------------------------------
+
+-- Where an earlier process left the clock, unless the options of the start say otherwise.
+function Platform:set_clock(given)
+  local left = self.store:value "clock" or { advanced = 0 }
+  self.clock.advanced = left.advanced
+  self.config.clock_offset = given.clock_offset or left.skew or self.config.clock_offset
+end
+
+local function keep_clock(self)
+  self.store:set_value("clock", { advanced = self.clock.advanced,
+    skew = self.config.clock_offset })
+end
+
+--- Moves the time forward; what falls due on the way happens at its moment. May yield.
+---@param moment integer  by the clock's life, milliseconds
+function Platform:travel(moment)
+  self.callbacks:settle(self.config.callback_timeout)
+  self.scheduler:travel(moment)
+  self.callbacks:settle(self.config.callback_timeout)
+  keep_clock(self)
+end
+
+--- Sets the clock wrong, without making anything happen.
+---@param seconds number
+function Platform:skew(seconds)
+  self:configure { clock_offset = seconds }
+  keep_clock(self)
 end
 
 -- The webhook of all merchants, where they have none of their own.

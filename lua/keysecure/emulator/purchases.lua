@@ -108,7 +108,11 @@ function purchases.authorize(platform, card, values)
     local_amount = plain(values.local_amount or amount), local_currency = values.local_currency,
     merchant_info = values.merchant_info, status = "Pending", undecided = true,
   })
+  local store = platform.store
   local approved, reason = decide(platform, card, row)
+  if platform.store ~= store then
+    return refuse(1001, nil, "everything was forgotten meanwhile")
+  end
   platform.store:clear("consumptions", row, "undecided")
   if approved then
     move(platform, row, "held", held_by(row))
@@ -117,6 +121,19 @@ function purchases.authorize(platform, card, values)
   end
   tell(platform, row)
   return row
+end
+
+--- Lets purchases fail that an earlier process was asking about when it ended.
+---@param platform table
+function purchases.resume(platform)
+  for _, row in ipairs(platform.store:rows("consumptions")) do
+    if row.undecided then
+      platform.store:clear("consumptions", row, "undecided")
+      platform.store:update("consumptions", row,
+        { status = "Fail", remark = "the emulator ended before the decision" })
+      tell(platform, row)
+    end
+  end
 end
 
 -- Afterwards ----------------------------------------------------------------------------------

@@ -43,13 +43,13 @@ local function merchants_of(emulated)
   return result
 end
 
-local function spawner(cq, journal)
+local function spawner(cq, log_file)
   local protected = needs "http.util".yieldable_pcall
   return function(fn)
     cq:wrap(function()
       local ok, err = protected(fn)
       if not ok then
-        journal():failure("the background", err)
+        log_file:failure("the background", err)
       end
     end)
   end
@@ -87,17 +87,31 @@ local function open(given, cq)
   end
   local config = options.defaults(given)
   local time = clock.new()
-  local journal, err = log.open(config.log, time)
-  if not journal then
+  local log_file, err = log.open(config.log, time)
+  if not log_file then
     return nil, err
   end
+  local data
+  if config.data then
+    data, err = require("keysecure.emulator.journal").open(config.data)
+    if not data then
+      return nil, err
+    end
+  end
   local emulated
-  emulated, err = platform.new(given, { clock = time, log = journal,
-    spawn = spawner(cq, function() return journal end) })
+  emulated, err = platform.new(given, { clock = time, log = log_file, journal = data,
+    spawn = spawner(cq, log_file) })
   if not emulated then
     return nil, err
   end
   return emulated, config
+end
+
+local function close(emulated)
+  if emulated.journal then
+    emulated.journal:close()
+  end
+  emulated.log:close()
 end
 
 local function listen(emulated, config, cq)
@@ -112,7 +126,7 @@ local function listen(emulated, config, cq)
       tostring(err))
   end
   return { address = address_of(config, listening.port), ca_file = ca_file,
-    merchants = merchants_of(emulated), server = listening.server }
+    data = config.data, merchants = merchants_of(emulated), server = listening.server }
 end
 
 local function loop(cq, stopping, log_failure)
@@ -128,6 +142,7 @@ end
 ---@class keysecure.emulator.Ready
 ---@field address string
 ---@field ca_file? string                    CA certificate (PEM) to trust, with TLS
+---@field data? string                       the file that keeps everything
 ---@field merchants table<string, table>     api_key, api_secret, mode by name
 
 --- Serves until stopped.
@@ -160,7 +175,7 @@ function run.serve(given, hooks)
   if ready.ca_file then
     os.remove(ready.ca_file)
   end
-  emulated.log:close()
+  close(emulated)
   return true
 end
 

@@ -69,6 +69,19 @@ function Scheduler:at(due, fn)
   self.changed:signal()
 end
 
+--- Moves the time forward, stopping at everything that falls due on the way: each happens at its
+--- own moment, one after the other, and sees the time that it should. May yield.
+---@param moment integer  by the clock's life, milliseconds
+function Scheduler:travel(moment)
+  while self.entries[1] and self.entries[1].due <= moment do
+    local entry = pop(self.entries)
+    self.clock:reach(entry.due)
+    entry.fn()
+  end
+  self.clock:reach(moment)
+  self:wake()
+end
+
 --- Forgets all that is waiting.
 function Scheduler:clear()
   self.entries = {}

@@ -56,7 +56,37 @@ local function headers_of(platform, response)
   return headers
 end
 
+-- A reset comes of closing with SO_LINGER at zero, which cqueues can't set but luasocket can, on a
+-- descriptor that it only borrows.
+local function make_resetting(socket)
+  local borrower = needs "socket".tcp()
+  borrower:setfd(socket:pollfd())
+  borrower:setoption("linger", { on = true, timeout = 0 })
+  borrower:setfd(-1)
+end
+
+-- Taken from lua-http first, which would say goodbye.
+local function hang_up(connection, abruptly)
+  local socket = connection.take_socket and connection:take_socket() or connection.socket
+  if abruptly then
+    make_resetting(socket)
+  end
+  socket:close()
+end
+
+-- What a fault on demand does to an answer on its way.
+local function send_broken(platform, stream, response)
+  if response.broken == "half" then
+    stream:write_headers(headers_of(platform, response), false, WRITE_TIMEOUT)
+    stream:write_chunk(response.body:sub(1, math.floor(#response.body / 2)), false, WRITE_TIMEOUT)
+  end
+  hang_up(stream.connection, response.broken == "reset")
+end
+
 local function send(platform, stream, request, response)
+  if response.broken then
+    return send_broken(platform, stream, response)
+  end
   local bare = request.method == "HEAD"
   local ok = stream:write_headers(headers_of(platform, response), bare, WRITE_TIMEOUT)
   if ok and not bare then

@@ -1,8 +1,9 @@
---- The rows of the emulator, in memory.
+--- The rows of the emulator, in memory; a journal, where there is one, makes them last.
 --
--- The seam for another store: everything that lasts goes through `insert`, `update`, `find`,
--- `page`, `rows` and `next_number`; no one else changes a row. Every row belongs to a merchant
--- (`owner`, its Api-Key) and has a `time`.
+-- Everything that lasts goes through here: no one else changes a row. What is read comes from
+-- memory whatever lies behind, so that both behave the same by construction; a journal is told of
+-- each change and writes it down when asked to `commit`. Every row belongs to a merchant (`owner`,
+-- its Api-Key); those that are listed have a `time`.
 
 local store = {}
 
@@ -17,8 +18,18 @@ local TABLES = {
     groups = { "cardholder_no" } },
   consumptions = { numbers = { "consume_no" }, merchant_numbers = {},
     groups = { "card_no", "cardholder_no" } },
+  tokens = { numbers = { "token" }, merchant_numbers = {}, groups = {} },
+  client_tokens = { numbers = { "token" }, merchant_numbers = {}, groups = {} },
+  deliveries = { numbers = { "id" }, merchant_numbers = {}, groups = {} },
 }
 
+-- What stands in for a journal where nothing lasts.
+local FORGETFUL = {
+  add = function() end, put = function() end, drop = function() end, set = function() end,
+  commit = function() return true end,
+}
+
+--- The tables that operations list.
 store.tables = { "cardholders", "cards", "transfers", "consumptions" }
 
 ---@class keysecure.emulator.Store
@@ -38,9 +49,11 @@ local function new_table(layout)
     merchant_numbers = index_of(layout.merchant_numbers), groups = index_of(layout.groups) }
 end
 
+--- An empty store.
+---@param journal? keysecure.emulator.Journal
 ---@return keysecure.emulator.Store
-function store.new()
-  local self = setmetatable({ tables = {}, last_number = 0 }, Store)
+function store.new(journal)
+  local self = setmetatable({ tables = {}, values = {}, journal = journal or FORGETFUL }, Store)
   for name, layout in pairs(TABLES) do
     self.tables[name] = new_table(layout)
   end
@@ -57,12 +70,7 @@ local function append(lists, key, row)
   list[#list + 1] = row
 end
 
---- Adds a row; its numbers must be new (ask `find` first).
----@param name string
----@param row table
----@return table row
-function Store:insert(name, row)
-  local t = self.tables[name]
+local function add(t, row)
   t.all[#t.all + 1] = row
   append(t.by_owner, row.owner, row)
   for field, index in pairs(t.numbers) do
@@ -74,25 +82,71 @@ function Store:insert(name, row)
   for field, index in pairs(t.groups) do
     append(index, row[field], row)
   end
-  return row
 end
 
---- Changes fields of a row that no index is over.
----@param _name string
----@param row table
----@param changes table
-function Store:update(_name, row, changes)
-  for field, value in pairs(changes) do
-    row[field] = value
+local function remove_from(list, row)
+  for i, entry in ipairs(list) do
+    if entry == row then
+      table.remove(list, i)
+      return
+    end
   end
 end
 
+local function remove(t, row)
+  remove_from(t.all, row)
+  remove_from(t.by_owner[row.owner], row)
+  for field, index in pairs(t.numbers) do
+    index[row[field]] = nil
+  end
+end
+
+--- What a journal holds, in a store of its own.
+---@param journal keysecure.emulator.Journal
+---@return keysecure.emulator.Store
+function store.load(journal)
+  local self = store.new(journal)
+  journal:read(function(name, row) add(self.tables[name], row) end,
+    function(name, value) self.values[name] = value end)
+  return self
+end
+
+--- Adds a row; its numbers must be new (ask `find` first).
+---@param name string
+---@param row table
+---@return table row
+function Store:insert(name, row)
+  add(self.tables[name], row)
+  self.journal:add(name, row)
+  return row
+end
+
+--- Takes a row away; of tables alone that are not listed.
+---@param name string
+---@param row table
+function Store:remove(name, row)
+  remove(self.tables[name], row)
+  self.journal:drop(row)
+end
+
+--- Changes fields of a row that no index is over.
+---@param name string
+---@param row table
+---@param changes table
+function Store:update(name, row, changes)
+  for field, value in pairs(changes) do
+    row[field] = value
+  end
+  self.journal:put(name, row)
+end
+
 --- Takes fields away from a row.
----@param _name string
+---@param name string
 ---@param row table
 ---@param field string
-function Store:clear(_name, row, field)
+function Store:clear(name, row, field)
   row[field] = nil
+  self.journal:put(name, row)
 end
 
 --- The row with this number; `owner` may be left out for numbers that the platform gave.
@@ -185,11 +239,34 @@ function Store:rows(name)
   return self.tables[name].all
 end
 
+--- A value that is no row, such as where the clock is.
+---@param name string
+---@return any
+function Store:value(name)
+  return self.values[name]
+end
+
+---@param name string
+---@param value any
+function Store:set_value(name, value)
+  self.values[name] = value
+  self.journal:set(name, value)
+end
+
 --- A number that was never given before.
 ---@return integer
 function Store:next_number()
-  self.last_number = self.last_number + 1
-  return self.last_number
+  local number = (self.values.last_number or 0) + 1
+  self:set_value("last_number", number)
+  return number
+end
+
+--- Waits until every change so far will outlive this process, where it is to. Nothing may be told
+--- to anybody before. May yield.
+---@return boolean|nil ok
+---@return string|nil err  what could not be written stays to be written
+function Store:commit()
+  return self.journal:commit()
 end
 
 return store

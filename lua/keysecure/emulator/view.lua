@@ -105,7 +105,7 @@ end
 
 -- What gave money back is a step of the purchase that it belongs to.
 local function purchases_of(platform)
-  local steps = all_steps(platform.callbacks.log)
+  local steps = all_steps(platform.callbacks:log())
   local result = rows_of(platform, "consumptions", PURCHASE, function(row)
     return not row.consume_relate_no
   end)
@@ -172,7 +172,7 @@ function view.of(platform)
     merchants = merchants_of(platform), faults = json.array(platform.faults.list),
     cardholders = rows_of(platform, "cardholders", HOLDER),
     cards = rows_of(platform, "cards", CARD), purchases = purchases_of(platform),
-    callbacks = latest(platform.callbacks.log),
+    callbacks = latest(platform.callbacks:log()),
   }
 end
 

@@ -7,9 +7,10 @@ local operations = {}
 local CLIENT_TOKEN_SECONDS = 300
 
 local function drop_expired(platform)
-  for token, entry in pairs(platform.client_tokens) do
-    if entry.expires <= platform.clock:life() then
-      platform.client_tokens[token] = nil
+  local all = platform.store:rows("client_tokens")
+  for i = #all, 1, -1 do
+    if all[i].expires <= platform.clock:life() then
+      platform.store:remove("client_tokens", all[i])
     end
   end
 end
@@ -25,10 +26,10 @@ operations["pci.client_token"] = function(platform, call)
     return refuse(4005)
   end
   drop_expired(platform)
-  local token = merchants.random_token()
-  platform.client_tokens[token] = { card_no = card.card_no,
-    expires = platform.clock:life() + CLIENT_TOKEN_SECONDS * 1000 }
-  return { client_access_token = token, expires_in = CLIENT_TOKEN_SECONDS }
+  local row = platform.store:insert("client_tokens", { owner = card.owner,
+    token = merchants.random_token(), card_no = card.card_no,
+    expires = platform.clock:life() + CLIENT_TOKEN_SECONDS * 1000 })
+  return { client_access_token = row.token, expires_in = CLIENT_TOKEN_SECONDS }
 end
 
 local function contains(list, value)
@@ -56,11 +57,11 @@ local function check_origin(call)
 end
 
 -- The very same request again is a replay; the token in a new request is a used token [A17].
-local function check_client_token(platform, call, entry)
-  if entry and entry.used_by and entry.used_by == call.header "timestamp" then
+local function check_client_token(platform, call, row)
+  if row and row.used_by and row.used_by == call.header "timestamp" then
     return 1017
-  elseif not entry or entry.used_by or entry.expires <= platform.clock:life()
-    or entry.card_no ~= call.values.card_no then
+  elseif not row or row.used_by or row.expires <= platform.clock:life()
+    or row.card_no ~= call.values.card_no then
     return 1014
   end
 end
@@ -73,12 +74,12 @@ operations["pci.card_detail"] = function(platform, call)
   if not card then
     return nil, refusal
   end
-  local entry = platform.client_tokens[call.values.client_access_token]
-  local code = check_origin(call) or check_client_token(platform, call, entry)
+  local row = platform.store:find("client_tokens", "token", call.values.client_access_token)
+  local code = check_origin(call) or check_client_token(platform, call, row)
   if code then
     return refuse(code)
   end
-  entry.used_by = call.header "timestamp"
+  platform.store:update("client_tokens", row, { used_by = call.header "timestamp" })
   return card
 end
 

@@ -16,7 +16,10 @@ operations["simulate.auth"] = function(platform, call)
   elseif not AT_THE_TILL[life.advance(platform, "cards", card).status] then
     return refuse(4005)
   end
-  local row = purchases.authorize(platform, card, call.values)
+  local row, refusal = purchases.authorize(platform, card, call.values)
+  if not row then
+    return nil, refusal
+  end
   return { consume_no = row.consume_no, status = row.status,
     decision = row.status == "Pending" and "approved" or "declined" }
 end
