@@ -60,6 +60,7 @@ build = {
         "csrc/lua/values.c",
         "csrc/lua/callback.c",
         "csrc/lua/client.c",
+        "csrc/lua/private.c",
         "csrc/lua/sharing.c",
         "csrc/lua/core.c",
       },

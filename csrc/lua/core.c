@@ -201,6 +201,7 @@ int luaopen_keysecure_core(lua_State *L) {
     ks_lua_open_signature(L);
     ks_lua_open_client(L);
     ks_lua_open_callback(L);
+    ks_lua_open_private(L);
     ks_lua_open_sharing(L);
     return 1;
 }

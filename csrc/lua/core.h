@@ -10,6 +10,7 @@
 void ks_lua_open_callback(lua_State *L);
 void ks_lua_open_cipher(lua_State *L);
 void ks_lua_open_client(lua_State *L);
+void ks_lua_open_private(lua_State *L);
 void ks_lua_open_sharing(lua_State *L);
 void ks_lua_open_signature(lua_State *L);
 

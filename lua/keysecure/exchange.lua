@@ -83,9 +83,10 @@ local function drive(client, operation, made, options)
     elseif action == "wait" then
       action, first, second = call:cancel()
     elseif action == "seek" then
-      action, first, second, third = client.shared_token:seek(call)
+      action, first, second, third, fourth = client.shared_token:seek(call)
+      client.host:moved()
     else
-      action, first, second, third = client.shared_token:share(call)
+      action, first, second, third, fourth = client.shared_token:share(call)
       client.host:moved()
     end
   end

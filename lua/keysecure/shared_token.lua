@@ -139,19 +139,19 @@ end
 function Shared:seek(call)
   local search = { owner = core.nonce(), give_up = self.now() + PATIENCE, pause = FIRST_PAUSE }
   self:look(call, search)
-  local action, first, second, third = call:next(self.now())
+  local action, first, second, third, fourth = call:next(self.now())
   while action == "seek" do
     if not self.host:wait(self.now() + search.pause, false) then
       return call:cancel()
     end
     search.pause = math.min(search.pause * 2, LAST_PAUSE)
-    action, first, second, third = call:next(self.now())
+    action, first, second, third, fourth = call:next(self.now())
     if action == "seek" then -- its time isn't over
       self:look(call, search)
-      action, first, second, third = call:next(self.now())
+      action, first, second, third, fourth = call:next(self.now())
     end
   end
-  return action, first, second, third
+  return action, first, second, third, fourth
 end
 
 -- Sharing -------------------------------------------------------------------------------------
