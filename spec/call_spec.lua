@@ -256,6 +256,18 @@ describe("a call", function()
       assert.equal("not_sent", failure.outcome)
     end)
 
+    it("ends unsent where time passed after a request for the token was lost", function()
+      local call = calls.begin(world, { timeout = 5000, write = true })
+      calls.next(world, call)
+      assert.equal("wait", (calls.fail(world, call, "receive", "sent", "reset")))
+      world.monotonic = world.monotonic + 5000
+      local done, ok, failure = calls.next(world, call)
+      assert.equal("done", done)
+      assert.is_false(ok)
+      assert.equal("transport", failure.kind)
+      assert.equal("not_sent", failure.outcome)
+    end)
+
     it("ends unknown where the answer stayed out", function()
       local call = calls.ready(world, { timeout = 5000, write = true })
       world.monotonic = world.monotonic + 5000

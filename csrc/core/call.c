@@ -123,6 +123,7 @@ static void finish(ks_call *call) {
 static void finish_late(ks_call *call, const char *message) {
     if (call->fault.kind == KS_FAULT_NONE)
         set_fault(call, KS_FAULT_TIMEOUT, call->standing, message);
+    call->fault.outcome = call->standing; /* that of a request for a token is none of the call's */
     finish(call);
 }
 
@@ -346,9 +347,14 @@ static int64_t retry_after(const ks_call *call, ks_now now, ks_span text) {
     return seconds * 1000;
 }
 
+/* A date at which no Timestamp has 13 digits (before 2001, after 2286) is no clock's. */
+static bool is_possible(int64_t date) {
+    return date >= INT64_C(1000000000000) && date < INT64_C(10000000000000);
+}
+
 static bool learn_clock(ks_call *call, ks_now now, ks_span header) {
     int64_t date;
-    if (!ks_clock_parse_date(header.data, header.size, &date))
+    if (!ks_clock_parse_date(header.data, header.size, &date) || !is_possible(date))
         return false;
     ks_clock_learn(&call->client->clock, call->sent_at, now.monotonic, date);
     return true;

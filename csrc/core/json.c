@@ -210,7 +210,7 @@ bool ks_json_string_is(ks_json_value string, const char *bytes, size_t size) {
         return false;
     const char *at = string.lexeme.data + 1, *end = string.lexeme.data + string.lexeme.size - 1;
     if (!string.escaped)
-        return (size_t)(end - at) == size && memcmp(at, bytes, size) == 0;
+        return (size_t)(end - at) == size && (size == 0 || memcmp(at, bytes, size) == 0);
     char buffer[4];
     ks_span piece;
     while ((piece = next_piece(&at, end, buffer)).data != NULL) {
