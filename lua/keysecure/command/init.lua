@@ -5,7 +5,7 @@ local core = require "keysecure.core"
 
 local command = {}
 
-local PARTS = { "operations", "emulator", "listen", "journal" }
+local PARTS = { "operations", "emulator", "listen", "journal", "probe" }
 
 local MISUSE = 2
 

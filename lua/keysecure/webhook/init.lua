@@ -73,18 +73,26 @@ function webhook.new(given)
   return build(core.verifier(options.api_key, options.api_secret), options)
 end
 
---- A webhook with the keys that the environment tells, as keysecure.from_env finds them; those of
---- the emulator's merchant for authorization mode where nothing says which.
+--- The keys that the environment tells, as keysecure.from_env finds them; those of the emulator's
+--- merchant for authorization mode where nothing says which.
+---@return string|nil api_key
+---@return string|nil api_secret
+function webhook.keys_from_env()
+  local found = client_options.from_env()
+  if not found.api_key and found.environment == "emulator" then
+    local known = api.environments.emulator.merchants[found.mode or "authorization"] or {}
+    return known.api_key, known.api_secret
+  end
+  return found.api_key, found.api_secret
+end
+
+--- A webhook with those keys.
 ---@param given? keysecure.webhook.Options
 ---@return keysecure.Webhook|nil
 ---@return keysecure.Error|nil err
 function webhook.from_env(given)
-  local found, options = client_options.from_env(), {}
-  local key, secret = found.api_key, found.api_secret
-  if not key and found.environment == "emulator" then
-    local known = api.environments.emulator.merchants[found.mode or "authorization"] or {}
-    key, secret = known.api_key, known.api_secret
-  end
+  local options = {}
+  local key, secret = webhook.keys_from_env()
   for name, value in pairs(given or {}) do
     options[name] = value
   end
