@@ -9,7 +9,7 @@ local connection = {}
 local TIME_LIMIT = tonumber(os.getenv "REDIS_TIME_LIMIT") or 100
 local KEEP_FOR, KEEP_MANY = 60000, 100
 
-redis.commands.eval = redis.command "EVAL"
+redis.commands.eval, redis.commands.evalsha = redis.command "EVAL", redis.command "EVALSHA"
 
 local host, port = (os.getenv "REDIS_ADDRESS" or "127.0.0.1:6379"):match "^(.*):(%d+)$"
 
