@@ -28,9 +28,13 @@ local function start(options)
   return running
 end
 
+-- However it takes signals, it is not left behind.
 local function finish(running)
   if not running.status() then
     running.kill "TERM"
+    if not pcall(support.wait, running.status, 10) then
+      running.kill "KILL"
+    end
   end
   for _, suffix in ipairs { "", ".out", ".err", ".pid", ".status" } do
     os.remove(running.base .. suffix)

@@ -276,7 +276,7 @@ describe("the command line of the operations #plain", function()
 
     it("is refused where it would show a secret", function()
       local result = keysecure "cards set-pin --card-no C --cardholder-no U --pin 135790"
-      assert_refused(result, 2, "--pin-file", "KEYSECURE_PIN")
+      assert_refused(result, 2, "would be seen by every user", "--pin-file", "KEYSECURE_PIN")
       assert.is_nil(result.err:find("135790", 1, true))
       assert_refused(keysecure "cards set-pin --card-no C --cardholder-no U", 2, "pin is needed")
       assert_refused(keysecure "cards set-pin --card-no C --cardholder-no U --pin-file /none", 2,

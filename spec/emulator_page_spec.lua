@@ -1,5 +1,6 @@
 -- What stands behind the page: its files, the view and the calls that its buttons make. What it
 -- looks like is in page_spec.lua.
+local api = require "keysecure.api"
 local cqueues = require "cqueues"
 local json = require "keysecure.emulator.json"
 local support = require "spec.support.emulator"
@@ -199,7 +200,9 @@ describe("the emulator's page", function()
         end)
         assert.equal("Merchant asked 1.00, Authorized 1.00", labels(shown.purchases[1]))
         assert.equal("delivered", shown.purchases[1].steps[1].verdict)
-        assert.is_true(shown.callbacks[1].attempts[1].latency_ms >= 0)
+        local attempt = shown.callbacks[1].attempts[1]
+        assert.is_true(attempt.latency_ms >= 0)
+        assert.equal('{"code":0,"message":""}', attempt.reply)
         for _ = 1, 62 do
           ok("cardholders.apply", { cardholder_unique_no = peer:unique "U",
             sumsub_share_token = "x" })
@@ -256,6 +259,54 @@ describe("the emulator's page", function()
       assert.equal(4001, act("cards.detail", { card_no = card }, "authorization").code)
       assert.equal("Frozen", ok("cards.detail", { card_no = card }).status)
       assert.equal(1004, act("cards.apply", {}).code)
+    end)
+
+    it("do every operation of the platform, in both modes", function()
+      local used = {}
+      local function done(operation, fields, merchant)
+        used[operation] = true
+        return ok(operation, fields, merchant)
+      end
+      local days = { start_time = os.date("!%Y-%m-%d", os.time() - 2 * 86400),
+        end_time = os.date("!%Y-%m-%d", os.time() + 2 * 86400) }
+      assert.is_string(done("merchant.token", {}).access_token)
+      local holder = done("cardholders.apply", { cardholder_unique_no = "U-every",
+        sumsub_share_token = "x" }).cardholder_no
+      local one = { cardholder_no = holder }
+      assert.equal(holder, done("cardholders.list", days).list[1].cardholder_no)
+      assert.equal("Approved", done("cardholders.info", one).status)
+      assert.equal("P-1", done("cards.packages", {}).list[1].package_no)
+      assert.equal("B-1", done("cards.bins", {}, "authorization").list[1].card_bin_no)
+      local card = done("cards.apply", { cardholder_no = holder, card_unique_no = "C-every",
+        card_type = "Physical", package_no = "P-2",
+        address_info = require("spec.support.client").address_info }).card_no
+      local its = { card_no = card, cardholder_no = holder }
+      assert.equal("ToActivate", done("cards.detail", { card_no = card }).status)
+      done("cards.activate", its)
+      done("cards.set_pin", { card_no = card, cardholder_no = holder, pin = "135790" })
+      assert.equal(card, done("cards.list", days).list[1].card_no)
+      assert.is_string(done("cards.private_info", { card_no = card }))
+      local token = done("pci.client_token", { card_no = card }).client_access_token
+      assert.equal(card, done("pci.card_detail", { card_no = card,
+        client_access_token = token }).card_no)
+      done("accounts.transfer", { cardholder_no = holder, type = "In", balance = "50.00",
+        transfer_unique_no = "T-every" })
+      assert.equal("50.00", done("accounts.info", one).list[1].balance)
+      assert.equal(1, #done("accounts.transfers", days).list)
+      local function buy()
+        return done("simulate.auth", { card_no = card, amount = "5.00" }).consume_no
+      end
+      local cleared = buy()
+      done("simulate.consumption_clear", { consume_no = cleared })
+      done("simulate.refund", { consume_no = cleared })
+      done("simulate.consumption_fail", { consume_no = buy() })
+      done("simulate.reversal", { consume_no = buy() })
+      assert.equal("Success", done("consumptions.info", { consume_no = cleared }).status)
+      assert.equal(5, #done("consumptions.list", days).list)
+      done("cards.update_status", { card_no = card, status = "Frozen" })
+      for _, name in ipairs(api.names) do
+        assert(used[name], name .. " was not tried")
+      end
     end)
 
     it("meet the faults that were ordered", function()

@@ -162,6 +162,8 @@ describe("the page in a browser #plain", function()
     seen:click_at "//*[@id='callbacks']//li[last()]//summary"
     local detail = seen:wait_text("#callbacks .item:last-child .detail", "delivered")
     assert.matches("card_no", detail)
+    assert.matches("HTTP 200", detail)
+    assert.matches('{"code":0,', detail)
     assert.matches("%d+ ms", detail)
     seen:click_at "(//*[@id='callbacks']//summary[contains(.,'Auth')])[last()]"
     seen:wait_text("#callbacks", '"amount": 12.50,')

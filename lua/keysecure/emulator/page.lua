@@ -65,6 +65,8 @@ local function request_as(merchant, operation, fields, peer)
   for _, field in ipairs(operation.params) do
     if operation.path:find("{" .. field.name .. "}", 1, true) then
       path_values[field.name], fields[field.name] = fields[field.name], nil
+    elseif field.header then
+      headers[field.header:lower()], fields[field.name] = fields[field.name], nil
     end
   end
   return { method = operation.method, target = api.base .. operation.path, peer = peer,

@@ -389,9 +389,11 @@ const indent = (text) => {
 };
 
 const showAttempt = (attempt, i) => el("div",
-  el("h3", `Attempt ${i + 1} · ${clock(attempt.at)} · ${attempt.verdict || "waiting"}`,
-    attempt.latency_ms !== undefined && ` · ${Math.round(attempt.latency_ms)} ms`),
-  attempt.reply !== undefined && el("pre", attempt.reply === "" ? "(empty)" : attempt.reply));
+  el("h3", [`Attempt ${i + 1}`, clock(attempt.at), attempt.http_status
+    && "HTTP " + attempt.http_status, attempt.verdict || "waiting",
+  attempt.latency_ms !== undefined && `${Math.round(attempt.latency_ms)} ms`]
+    .filter(Boolean).join(" · ")),
+  attempt.reply !== undefined && el("pre", attempt.reply || "(an empty reply)"));
 
 const showCallback = (callback) => {
   const tries = callback.attempts, latest = tries[tries.length - 1];
