@@ -180,6 +180,14 @@ describe("the page in a browser #plain", function()
     seen:wait_text("#break", "Nothing is broken")
     assert.equal(0, #world:control("GET", "state").cards)
 
+    seen:choose("operation", "callback Card_update")
+    seen:choose("answer", "duplicate true")
+    seen:click "Break it"
+    seen:wait_text("#break .list", "sent twice")
+    assert.equal("Card update callback", (seen:text "#break .list h3"))
+    seen:click "Mend all"
+    seen:wait_text("#break", "Nothing is broken")
+
     seen:choose("operation", "cards.packages")
     seen:choose("answer", "code 4010")
     seen:choose("times", "always")

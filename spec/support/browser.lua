@@ -196,7 +196,7 @@ end
 
 --- Chooses an option by its value.
 function Browser:choose(name, value)
-  self:click_at(string.format("//*[@name='%s']/option[@value='%s']", name, value))
+  self:click_at(string.format("//*[@name='%s']//option[@value='%s']", name, value))
 end
 
 --- Presses keys where the focus is.

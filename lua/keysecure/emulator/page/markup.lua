@@ -46,11 +46,11 @@ return [==[
 
     <section id="break" aria-labelledby="break-title">
       <div class="title">
-        <h2 id="break-title">Break the next answer</h2>
+        <h2 id="break-title">Break what comes next</h2>
       </div>
       <form id="break-form" class="panel">
-        <label>Operation <select name="operation"></select></label>
-        <label>Answer <select name="answer"></select></label>
+        <label>What <select name="operation"></select></label>
+        <label>How <select name="answer"></select></label>
         <label>How often
           <select name="times">
             <option value="1">once</option>

@@ -393,6 +393,8 @@ const showAttempt = (attempt, i) => el("div",
     && "HTTP " + attempt.http_status, attempt.verdict || "waiting",
   attempt.latency_ms !== undefined && `${Math.round(attempt.latency_ms)} ms`]
     .filter(Boolean).join(" · ")),
+  attempt.headers && el("pre", [`POST ${attempt.url}`, ...Object.entries(attempt.headers)
+    .map(([name, value]) => `${name}: ${value}`)].join("\n")),
   attempt.reply !== undefined && el("pre", attempt.reply || "(an empty reply)"));
 
 const showCallback = (callback) => {
@@ -410,35 +412,67 @@ const showCallback = (callback) => {
       ...tries.map(showAttempt))));
 };
 
-const ANSWER = (fault) => [fault.code !== undefined && `code ${fault.code}`,
-  fault.status && `HTTP ${fault.status}`, fault.delay && `${fault.delay} s late`,
-  fault.kind, fault.after && "after acting"].filter(Boolean).join(", ");
+const effect = (fault) => [fault.code !== undefined && `code ${fault.code}`,
+  fault.status && `HTTP ${fault.status}`, fault.answer, fault.delay && `${fault.delay} s late`,
+  fault.after && "after acting", fault.duplicate && "sent twice", fault.reorder && "overtaken",
+  fault.bad_signature && "badly signed"].filter(Boolean).join(", ");
+
+const victim = (fault) => (fault.callback
+  ? (fault.callback === "*" ? "any" : words(fault.callback)) + " callback"
+  : fault.operation === "*" ? "any operation" : fault.operation);
 
 const showFaults = () => {
   sync($("#break .list"), state.faults, (fault) => JSON.stringify(fault), (fault) => el("li.item",
-    el("div.row", el("h3", fault.operation === "*" ? "any operation" : fault.operation),
-      pill(ANSWER(fault) || "broken", "bad"), el("span.push.small.faint",
-        fault.times === "always" ? "always" : `${fault.times} to come`))));
+    el("div.row", el("h3", victim(fault)), pill(effect(fault), "bad"),
+      el("span.push.small.faint", fault.times === "always" ? "always"
+        : `${fault.times} to come`))));
   $("#mend").hidden = state.faults.length === 0;
+};
+
+const option = (value, text) => el("option", text || value, { value });
+
+// What can become of an answer, and of a callback: a fault's field and its value.
+const answers = () => [
+  ...state.fixed.codes.map(({ code, text }) => option("code " + code, `${code} ${text}`)),
+  option("status 500", "HTTP 500"), option("status 503", "HTTP 503"),
+  option("answer closed", "none: the connection closes"),
+  option("answer reset", "none: the connection is reset"), option("answer half", "half of it"),
+  option("answer garbage", "garbage"), option("answer html", "a proxy's HTML"),
+  option("delay 2", "2 seconds late"), option("delay 40", "40 seconds late"),
+];
+const deliveries = () => [option("duplicate true", "sent twice"),
+  option("reorder true", "overtaken by the next one"),
+  option("bad_signature true", "badly signed, the first time"),
+  option("delay 5", "5 seconds late")];
+
+const isCallback = (form) => form.operation.value.startsWith("callback ");
+
+const faultOf = (form) => {
+  const [field, value] = form.answer.value.split(" ");
+  const fault = { [field]: value === "true" ? true : isNaN(value) ? value : Number(value),
+    times: form.times.value === "always" ? "always" : Number(form.times.value) };
+  if (isCallback(form)) return { ...fault, callback: form.operation.value.slice(9) };
+  if (form.after.checked) fault.after = true;
+  return { ...fault, operation: form.operation.value };
 };
 
 const fillFaultForm = () => {
   const form = $("#break-form");
-  const option = (value, text) => el("option", text || value, { value });
-  form.operation.append(option("*", "any operation"),
-    ...state.fixed.operations.map((name) => option(name)));
-  form.answer.append(option("status 500", "HTTP 500"), option("status 503", "HTTP 503"),
-    option("delay 2", "2 seconds late"), option("delay 40", "40 seconds late"),
-    ...state.fixed.codes.map(({ code, text }) => option("code " + code, `${code} ${text}`)));
+  form.operation.append(
+    el("optgroup", { label: "Answers to" }, option("*", "any operation"),
+      ...state.fixed.operations.map((name) => option(name))),
+    el("optgroup", { label: "Callbacks" }, option("callback *", "any callback"),
+      ...["Auth", "Consumption", "Card_update"].map((name) => option("callback " + name, name))));
+  const fit = () => {
+    form.answer.replaceChildren(...(isCallback(form) ? deliveries() : answers()));
+    $(".check", form).hidden = isCallback(form);
+  };
   form.operation.value = "cards.apply";
-  form.answer.value = "code 1001";
+  form.operation.onchange = fit;
+  fit();
   form.onsubmit = async (event) => {
     event.preventDefault();
-    const [kind, number] = form.answer.value.split(" ");
-    const fault = { operation: form.operation.value, [kind]: Number(number),
-      times: form.times.value === "always" ? "always" : Number(form.times.value) };
-    if (form.after.checked) fault.after = true;
-    await control("POST", "faults", fault, "it will break");
+    await control("POST", "faults", faultOf(form), "it will break");
   };
 };
 
