@@ -28,11 +28,11 @@ describe("the page in a browser #plain", function()
   before_each(function()
     world:control("POST", "reset")
     seen:resize(1280, 900)
+    seen:console() -- what came of the page before this one
+    seen:requested()
     seen:open(world.address .. "/")
     seen:wait_text("#live.on", "live")
     seen:run "window.marker = 'first load'"
-    seen:console()
-    seen:requested()
   end)
 
   -- Never loaded again, nothing to complain about, nobody else asked.
@@ -246,7 +246,7 @@ describe("the page in a browser #plain", function()
 
   it("is worked by keyboard alone", function()
     world:configure { kyc_delay = 0, issue_delay = 0 }
-    world:card()
+    local _, holder = world:card()
     seen:wait_text("#people .card", "Activated")
     seen:run "document.querySelector('#new-holder').focus()"
     seen:press(TAB) -- New card
@@ -260,9 +260,15 @@ describe("the page in a browser #plain", function()
     assert.equal("Buy", seen:run "return document.activeElement.textContent")
     seen:press(ENTER)
     seen:wait_for "return document.querySelector('dialog').open"
+    world:fund(holder, "5.00") -- which shows the button's item anew behind the dialog
+    seen:wait_text("#people", "5.00 TUSDT")
+    seen:press(ESCAPE)
+    seen:wait_for "return !document.querySelector('dialog').open"
+    assert.equal("Buy", seen:run "return document.activeElement.textContent")
+    seen:press(ENTER)
+    seen:wait_for "return document.querySelector('dialog').open"
     seen:press(ENTER)
     seen:wait_text("#purchases", "Declined")
-    -- The card's item was shown anew meanwhile: the focus stays where it was.
     seen:run "document.querySelectorAll('#people .card button')[1].focus()"
     seen:press(ENTER)
     seen:wait_text("#people .card", "Frozen")
