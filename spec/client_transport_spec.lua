@@ -21,9 +21,11 @@ local function transport_of(answer)
   return transport
 end
 
+-- A client that leaves alone what is in doubt: spec/settle_spec.lua has those that don't.
 local function client_of(answer, changes)
   local transport = type(answer) == "table" and answer or transport_of(answer)
-  local options = { address = "https://gateway.example", api_key = "key-1", timeout = 5,
+  local options = { settle = false,
+    address = "https://gateway.example", api_key = "key-1", timeout = 5,
     api_secret = "0123456789abcdef", mode = "credit", transport = transport }
   for name, value in pairs(changes or {}) do
     options[name] = value

@@ -247,14 +247,11 @@ describe("the command line of the operations #plain", function()
     end)
 
     it("is 3 for a write whose answer is lost, and 1 for such a read", function()
-      local function lose(operation)
-        assert(peer:control("POST", "faults", { operation = operation, delay = 5, after = true }))
-      end
       local holder = new_holder "credit"
-      lose "accounts.transfer"
+      assert(peer:control("POST", "faults", { operation = "accounts.transfer", code = 1001 }))
       assert_refused(keysecure("accounts transfer --type In --balance 1.00 --timeout 1"
         .. " --transfer-unique-no lost --cardholder-no " .. holder), 3, "unknown")
-      lose "cards.packages"
+      assert(peer:control("POST", "faults", { operation = "cards.packages", delay = 5 }))
       assert_refused(keysecure "cards packages --timeout 1", 1, "timeout")
     end)
 

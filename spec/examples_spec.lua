@@ -108,13 +108,17 @@ describe("examples", function()
       assert.is_true(count <= 20, "lines: " .. count)
     end)
 
-    it("runs again with another number, and not with the same", function()
-      local _, status = run("issue_card", here, "one")
+    it("runs again: with another number for another card, with the same for the same", function()
+      local first, status = run("issue_card", here, "one")
       assert.equal(0, status)
-      _, status = run("issue_card", here, "two")
+      local second
+      second, status = run("issue_card", here, "two")
       assert.equal(0, status)
-      _, status = run("issue_card", here, "two")
-      assert.equal(1, status)
+      assert.not_equal(first, second)
+      local again
+      again, status = run("issue_card", here, "two")
+      assert.equal(0, status)
+      assert.equal(second, again)
     end)
   end)
 

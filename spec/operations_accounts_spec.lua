@@ -59,7 +59,8 @@ describe("accounts", function()
       local holder = world:holder()
       local row = world:fund(holder)
       support.refused({ code = 1004, field = "transfer_unique_no" },
-        transfer(holder, { transfer_unique_no = row.transfer_unique_no }))
+        ks.accounts:transfer({ cardholder_no = holder.cardholder_no, type = "In",
+          balance = "1.00", transfer_unique_no = row.transfer_unique_no }, { settle = false }))
     end)
   end)
 

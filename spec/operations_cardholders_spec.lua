@@ -41,8 +41,8 @@ describe("cardholders", function()
     it("is refused with 2001 where the merchant's number is taken", function()
       local holder = world:holder()
       support.refused({ code = 2001, operation = "cardholders.apply", attempts = 1 },
-        ks.cardholders:apply { cardholder_unique_no = holder.cardholder_unique_no,
-          sumsub_share_token = "share" })
+        ks.cardholders:apply({ cardholder_unique_no = holder.cardholder_unique_no,
+          sumsub_share_token = "share" }, { settle = false }))
     end)
 
     local function apply_again(holder, unique)

@@ -45,13 +45,13 @@ describe("cards", function()
       assert.equal("ToActivate", (world:card "Physical").status)
     end)
 
-    local function apply(changes)
+    local function apply(changes, options)
       local fields = { cardholder_no = changes.cardholder_no or world:holder().cardholder_no,
         package_no = "P-1", card_type = "Virtual", card_unique_no = world:unique "card" }
       for name, value in pairs(changes) do
         fields[name] = value
       end
-      return ks.cards:apply(fields)
+      return ks.cards:apply(fields, options)
     end
 
     it("is refused with 2002 for a cardholder that there isn't", function()
@@ -88,7 +88,7 @@ describe("cards", function()
     it("is refused with 1004 and the field where a number is taken", function()
       local card = world:card()
       support.refused({ code = 1004, field = "card_unique_no", operation = "cards.apply" },
-        apply { card_unique_no = card.card_unique_no })
+        apply({ card_unique_no = card.card_unique_no }, { settle = false }))
       support.refused({ code = 1004, field = "card_type" }, apply { card_type = "Physical",
         address_info = support.address_info })
     end)

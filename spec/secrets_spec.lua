@@ -353,8 +353,8 @@ describe("no secret", function()
     local number, remark_count
     local client, transport = echo(function(request, fields)
       local list = remarks(request, fields, pads)
-      remark_count = #list
-      return answer(request, list[number])
+      remark_count = math.max(remark_count, #list) -- what it is looked up by may say less
+      return answer(request, list[math.min(number, #list)])
     end)
     for _, name in ipairs(api.names) do
       local operation = api.operations[name]

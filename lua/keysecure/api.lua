@@ -14,6 +14,7 @@
 --   auth                      "token" (Api-Key and Access-Token), "key" (Api-Key), "none"
 --   write                     it changes something; it is never repeated blindly
 --   unique, found_by          the merchant's own number of the row, and the list that finds it
+--   settle                    how to find out what became of it where its answer was lost (below)
 --   params                    what it takes, in order (below); `open`: other fields pass as given
 --   returns                   "row", "list" (of rows), "done" ({result = true}) or "cipher"
 --                             (Base64 of the AES ciphertext of a row)
@@ -21,6 +22,17 @@
 --   paged, window             takes page and size; takes start_time and end_time
 --   each, key                 the method that walks all its rows; what tells two rows apart
 --   errors                    the codes it gives beside `api.common_errors`
+--
+-- A settle (see docs/doubt.md); by the list `found_by` where nothing else is said:
+--   same                      parameters that the row must have as asked
+--   offers                    parameters that no row tells, by name: `list` finds the offer,
+--                             `detail` reads the row, `same` says which fields must agree
+--   taken                     the code of a refusal because of a number in use; 1004 names it
+--   failed                    the row's status that means it didn't happen after all
+--   read                      the operation that reads the row; it is done where its status is
+--                             `status`, or the parameter `status_of`
+--   again                     where the parameter `given` is given the row was there before: `read`
+--                             reads it, and it is done where its status is no longer `undone`
 --
 -- A field (parameter or response):
 --   name, type                "text", "id" (a number the platform gave), "money" (decimal text),
@@ -269,6 +281,8 @@ api.operations = {
     number = 2, mode = "both", auth = "token", method = "POST", path = "/cardholder/apply",
     doc = "Applies for a cardholder's KYC verification; with cardholder_no, applies again.",
     write = true, unique = "cardholder_unique_no", found_by = "cardholders.list",
+    settle = { same = {}, taken = 2001,
+      again = { given = "cardholder_no", read = "cardholders.info", undone = "Rejected" } },
     params = {
       cardholder_no,
       required(cardholder_unique_no),
@@ -304,6 +318,13 @@ api.operations = {
     number = 5, mode = "both", auth = "token", method = "POST", path = "/card/apply",
     doc = "Applies for a card: of a package in credit mode, of a BIN in authorization mode.",
     write = true, unique = "card_unique_no", found_by = "cards.list",
+    settle = { same = { "cardholder_no", "card_type" }, taken = 1004, offers = {
+      package_no = { list = "cards.packages", detail = "cards.detail", same = {
+        package_en_name = "package_name_en", package_cn_name = "package_name_cn",
+        organization = "organization" } },
+      card_bin_no = { list = "cards.bins", detail = "cards.detail",
+        same = { organization = "organization" } },
+    } },
     params = {
       with(card_bin_no, { required = "authorization" }),
       with(package_no, { required = "credit" }),
@@ -347,7 +368,7 @@ api.operations = {
   ["cards.activate"] = {
     number = 9, mode = "both", auth = "token", method = "POST", path = "/card/active",
     doc = "Activates a physical card that is ToActivate.",
-    write = true,
+    write = true, settle = { read = "cards.detail", status = "Activated" },
     params = {
       required(cardholder_no), required(card_no),
       { name = "cvv", type = "text", required = true, digits = 3, encrypted = true,
@@ -360,7 +381,7 @@ api.operations = {
   ["cards.update_status"] = {
     number = 10, mode = "both", auth = "token", method = "POST", path = "/card/status/update",
     doc = "Freezes, unfreezes or deletes a card.",
-    write = true,
+    write = true, settle = { read = "cards.detail", status_of = "status" },
     params = {
       required(card_no),
       { name = "status", type = "text", required = true, enum = api.enums.card_status_target },
@@ -436,6 +457,7 @@ api.operations = {
     number = 16, mode = "credit", auth = "token", method = "POST", path = "/account/transfer",
     doc = "Moves TUSDT to a cardholder (In) or back (Out).",
     write = true, unique = "transfer_unique_no", found_by = "accounts.transfers",
+    settle = { same = { "cardholder_no", "type", "balance" }, taken = 1004, failed = "Fail" },
     params = {
       required(cardholder_no), required(transfer_unique_no),
       { name = "type", type = "text", required = true, enum = api.enums.transfer_type,

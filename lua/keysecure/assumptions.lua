@@ -75,4 +75,8 @@ return {
     text = "A wrong Content-Type, a body that is no JSON and a bad Timezone are 1004, naming "
       .. "`Content-Type`, `body` or `Timezone`; an unknown path, a wrong method and a body "
       .. "over 1 MiB are HTTP 404, 405 and 413 with the same number as code." },
+  { mark = "A21",
+    text = "A request that was let in is carried out, and what it did shows in lists, within 10 s. "
+      .. "Together with the 60 s that a `Timestamp` is good for, this is when a lost write that "
+      .. "can't be found is taken for absent." },
 }

@@ -8,6 +8,7 @@ local options_of = require "keysecure.options"
 local pager = require "keysecure.pager"
 local request = require "keysecure.request"
 local resource = require "keysecure.resource"
+local settle = require "keysecure.settle"
 local shared_token = require "keysecure.shared_token"
 local stats = require "keysecure.stats"
 local suggest = require "keysecure.suggest"
@@ -48,15 +49,16 @@ end
 
 local NONE = {}
 
-local LISTS = {}
+local LISTS, SETTLED = {}, {}
 for name, operation in pairs(api.operations) do
   LISTS[#LISTS + 1] = operation.paged and name or nil
+  SETTLED[#SETTLED + 1] = operation.unique and name or nil
 end
 
 --- Calls an operation by its name, such as "cards.detail"; `ks.cards:detail(…)` is the same.
 ---@param name string
 ---@param fields? table
----@param options? {timeout: number?, timezone: string?}  for this call alone
+---@param options? {timeout: number?, timezone: string?, settle: boolean?}  for this call alone
 ---@return any|nil value
 ---@return keysecure.Error|nil err
 function Client:call(name, fields, options)
@@ -72,7 +74,35 @@ function Client:call(name, fields, options)
     refusal.operation = name
     return nil, refusal
   end
-  return exchange.run(self, operation, fields or NONE, options or NONE)
+  local run = operation.settle and settle.run or exchange.run
+  return run(self, operation, fields or NONE, options or NONE)
+end
+
+--- Finds a row by the number that you gave it, such as after a crash that left it in doubt whether
+-- it was made: `ks.accounts:settle { transfer_unique_no = "T-1" }` is the same. Other fields of the
+-- operation may be given; the row must have them so. `since`: the earliest moment at which it can
+-- have been made, Unix seconds; 89 days ago where you don't say.
+---@param name string  "cardholders.apply", "cards.apply" or "accounts.transfer"
+---@param fields table
+---@param options? {timeout: number?, timezone: string?}
+---@return table|nil row
+---@return keysecure.Error|nil err  outcome "unknown" and name "unsettled": it isn't there and may
+---  still come, see `err:wait_settled`
+function Client:settle(name, fields, options)
+  check_self(self, "settle(…)")
+  local operation = api.operations[name]
+  if not operation or not operation.unique then
+    errors.misuse("nothing that could be settled: '" .. tostring(name) .. "'"
+      .. suggest(name, SETTLED))
+  end
+  check_fields(name, fields)
+  self.host:check()
+  local refusal = options_of.call_fault(options) or exchange.refusal(self, operation)
+  if refusal then
+    refusal.operation = name
+    return nil, refusal
+  end
+  return settle.find(self, operation, fields or NONE, options or NONE)
 end
 
 -- What an operation takes, without `done`.

@@ -16,6 +16,7 @@
 ---@field waited? number        milliseconds of pauses before attempts and look-ups
 ---@field timestamp? integer    that the last attempt carried: Unix ms of the server's clock
 ---@field http_status? integer  of the last answer
+---@field lookups? integer      times that it was looked up what became of the call
 local Error = {}
 Error.__index = Error
 
@@ -44,7 +45,45 @@ function Error:__tostring()
   return (line:gsub("%c", " "))
 end
 
+-- Error -> who can find out what became of the call.
+local settlers = setmetatable({}, { __mode = "k" })
+
+--- Finds out what became of a write that ended `unknown`, with one look: see docs/doubt.md. An
+-- error of any other call comes back as it is: what it says is all that can be known.
+---@param options? {timeout: number?}
+---@return any|nil value  what the call would have returned: it did happen
+---@return keysecure.Error|nil err  outcome "refused": it did not, and can't any more; "unknown":
+---  ask again later
+function Error:settle(options)
+  local settler = settlers[self]
+  if not settler then
+    return nil, self
+  end
+  return settler:settle(options)
+end
+
+--- As `settle`, but looks again, with growing pauses, until the truth is known.
+---@param options? {timeout: number?}  seconds for all of it (120)
+---@return any|nil value
+---@return keysecure.Error|nil err
+function Error:wait_settled(options)
+  local settler = settlers[self]
+  if not settler then
+    return nil, self
+  end
+  return settler:wait_settled(options)
+end
+
 local errors = {}
+
+--- Lets an error's `settle` and `wait_settled` ask `settler`, which must not hold the error itself.
+---@param err keysecure.Error
+---@param settler table
+---@return keysecure.Error err
+function errors.attach(err, settler)
+  settlers[err] = settler
+  return err
+end
 
 --- Makes an error object of `fields`; a failure that names no outcome never left this process.
 ---@param fields table

@@ -31,6 +31,7 @@ local options = {}
 ---@field host? "script"|"tick"|"openresty"|table  how calls wait ("script"; with transport "resty"
 ---  "openresty"); a table: see keysecure.host.tasks
 ---@field clock? fun(): number   Unix seconds, in place of this machine's clock
+---@field settle? boolean        find out what became of a write whose answer was lost (true)
 ---@field on_event? fun(event: table)  told of requests and of calls' ends; may raise in vain
 
 -- Each option: its type; `env`: the environment variable that may say it; `method`: a table with
@@ -56,6 +57,7 @@ local KNOWN = {
   host = { type = "string", method = "new", default = "script" },
   keepalive_timeout = { type = "number", default = 60 },
   keepalive_pool = { type = "number", default = 64 },
+  settle = { type = "boolean", default = true },
   clock = { type = "function" },
   on_event = { type = "function" },
 }
@@ -232,10 +234,15 @@ local function fault_of(name, value)
   end
 end
 
-local CALL_OPTIONS = { "timeout", "timezone" }
+local CALL_OPTIONS = { "timeout", "timezone", "settle" }
+
+local IS_CALL_OPTION = {}
+for _, name in ipairs(CALL_OPTIONS) do
+  IS_CALL_OPTION[name] = true
+end
 
 --- Checks the options of a single call or wait; raises for an unknown option or a wrong type.
----@param given? {timeout: number?, timezone: string?}
+---@param given? {timeout: number?, timezone: string?, settle: boolean?}
 ---@return keysecure.Error|nil
 function options.call_fault(given)
   if given ~= nil and type(given) ~= "table" then
@@ -244,7 +251,7 @@ function options.call_fault(given)
   for name, value in pairs(given or {}) do
     if name == "done" then
       errors.misuse "call option done: only of ks.cards:detail and the like; use ks:spawn(fn, done)"
-    elseif name ~= "timeout" and name ~= "timezone" then
+    elseif not IS_CALL_OPTION[name] then
       errors.misuse("a call takes no option '" .. tostring(name) .. "'"
         .. suggest(name, CALL_OPTIONS))
     elseif type(value) ~= KNOWN[name].type then

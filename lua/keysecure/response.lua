@@ -141,20 +141,25 @@ end
 
 local READ = {}
 
--- The answer to an application names little more than the new number: what was asked for goes with
+--- The answer to an application names little more than the new number: what was asked for goes with
 -- it, so that the row can be worked on at once.
-local function carry_over(operation, row, fields)
+---@param operation table
+---@param row table
+---@param fields table
+---@return table row
+function response.carry_over(operation, row, fields)
   for _, field in ipairs(operation.params) do
     if row[field.name] == nil and field.type ~= "object" and not field.secret then
       row[field.name] = fields[field.name]
     end
   end
+  return row
 end
 
 function READ.row(operation, data, context, fields)
   local row, err = to_row(operation, data, context.rows)
   if row and operation.unique then
-    carry_over(operation, row, fields)
+    response.carry_over(operation, row, fields)
   end
   return row, err
 end

@@ -49,8 +49,14 @@ function Stats:call(outcome, how)
   self.waited = self.waited + how.waited
   self.lookups = self.lookups + how.lookups
   if how.settled then
-    self.settled[how.settled] = self.settled[how.settled] + 1
+    self:settle(how.settled)
   end
+end
+
+--- Counts a write that was settled.
+---@param by "found"|"existing"
+function Stats:settle(by)
+  self.settled[by] = self.settled[by] + 1
 end
 
 local function copy(source)

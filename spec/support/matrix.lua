@@ -20,6 +20,7 @@
 -- call is { operation, fields, timeout }, plain data, and so may go to another process; what comes
 -- back for each, in order, is { value } or { err } and the `milliseconds` that it took. An err has
 -- the fields of keysecure.Error.
+local api = require "keysecure.api"
 local core = require "keysecure.core"
 local keysecure = require "keysecure"
 local support = require "spec.support.client"
@@ -32,6 +33,7 @@ local matrix = {}
 local PATIENCE = 5 -- seconds for a call whose answer comes, be it a wrong one
 local IMPATIENCE = 0.3 -- seconds for one whose fault is silence
 local PERSISTENCE = 0.6 -- seconds for one whose fault stays
+local SEARCH = 1.5 -- seconds for one that is looked for in vain
 local MAX_RESPONSE = 65536
 
 --- How the network is gone through.
@@ -140,19 +142,22 @@ local function warm(session, size)
 end
 
 local function timeout_of(fault)
-  return fault.silent and IMPATIENCE or fault.for_good and PERSISTENCE or PATIENCE
+  return fault.silent and IMPATIENCE or fault.for_good and PERSISTENCE
+    or fault.reaches == "never" and SEARCH or PATIENCE
 end
 
 -- What is to be struck, and when; the calls behind a struck request for a token are watched alone.
+-- A write is looked up by what marks it, and is not meant by that.
 local function marks_of(cells)
-  local marks = {}
+  local marks, paths = {}, {}
   for _, cell in ipairs(cells) do
     marks[cell.call.mark] = cell.attempt
+    paths[cell.call.mark] = not cell.read and api.operations[cell.operation].path .. " " or nil
     if cell.attempt == 0 then
       marks[TOKEN_MARK] = 1
     end
   end
-  return marks
+  return marks, paths
 end
 
 -- All cells at the same time over one link.
@@ -167,7 +172,8 @@ function Matrix:lane(fault, way, attempts)
   if attempts[1] > 0 then
     warm(session, #cells)
   end
-  link:arm { fault = fault.name, marks = marks_of(cells) }
+  local marks, paths = marks_of(cells)
+  link:arm { fault = fault.name, marks = marks, paths = paths }
   local results = session:perform(requests_of(cells, timeout))
   local report = link:calm()
   local state = self.world:control("GET", "state")
@@ -207,8 +213,10 @@ function Matrix:row(fault, attempts, ways)
   return cells
 end
 
--- An emulator without rows but those that all others need: what it holds is read often.
+-- An emulator without rows but those that all others need: what it holds is read often. And a full
+-- retry budget, which the faults before have used up.
 function Matrix:renew()
+  core.shared_budget():earn(100)
   self.world:control("POST", "reset")
   self.world.ks:close()
   self.world.ks = self.world:client()

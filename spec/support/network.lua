@@ -62,10 +62,11 @@ end
 --- that `marks` says (0: none); earlier attempts are refused with 1009, later ones pass. A fault of
 --- the gate strikes everybody, before the first attempt, or before the second one where some mark
 --- says 2.
----@param plan { fault: string, marks: table<string, integer> }
+--- `paths` says by mark to which path alone a request must go: looking a row up is no attempt.
+---@param plan { fault: string, marks: table<string, integer>, paths?: table<string, string> }
 function Link:arm(plan)
   tell(self.network, { command = "arm", link = self.number, fault = plan.fault,
-    marks = plan.marks })
+    marks = plan.marks, paths = plan.paths or {} })
 end
 
 --- Ends the fault, waits until nothing is under way, and tells by mark what came: `requests`,

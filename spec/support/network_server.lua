@@ -108,7 +108,7 @@ end
 
 function Link:note_of(raw)
   for mark, note in pairs(self.notes) do
-    if raw:find(mark, 1, true) then
+    if raw:find(mark, 1, true) and raw:find(note.path, 1, true) then
       return note
     end
   end
@@ -294,7 +294,7 @@ function commands.arm(given)
   link.plan, link.notes, link.gathered, link.expected, link.struck = { fault = fault }, {}, 0, 0, 0
   for mark, attempt in pairs(given.marks) do
     link.notes[mark] = { attempt = attempt, requests = 0, struck = 0, forwarded = 0, executed = 0,
-      reused = false }
+      reused = false, path = given.paths[mark] or "/" }
     link.expected = link.expected + 1
     first = first and attempt < 2
   end

@@ -60,6 +60,12 @@ local function methods_of(groups, name, operation)
     end
     return self.client:call(name, fields, options)
   end
+  if operation.unique then
+    groups[group].settle = function(self, fields, options)
+      check(self, "settle")
+      return self.client:settle(name, fields, options)
+    end
+  end
   if operation.each then
     groups[group][operation.each] = function(self, fields, options)
       check(self, operation.each)
