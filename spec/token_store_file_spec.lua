@@ -53,7 +53,7 @@ describe("the token store in a directory", function()
   it("lets nobody else in, from the beginning on, whatever the umask", function()
     for _, umask in ipairs { "000", "022", "077" } do
       os.execute("rm -rf " .. directory)
-      local seen = shell(("umask %s; %s spec/support/store_child.lua file %s %s"):format(umask,
+      local seen = shell(("umask %s; %s spec/support/store_child.lua use file:%s %s"):format(umask,
         os.getenv "KS_INTERPRETER", directory, KEY))
       assert.equal("saved claimed", seen)
       assert.equal("700", shell("stat -c %a " .. directory))
@@ -69,7 +69,7 @@ describe("the token store in a directory", function()
       return
     end
     shell(("umask 000; strace -f -e trace=openat,open,creat,mkdir,chmod,fchmod -o %s %s"
-      .. " spec/support/store_child.lua file %s %s"):format(log, os.getenv "KS_INTERPRETER",
+      .. " spec/support/store_child.lua use file:%s %s"):format(log, os.getenv "KS_INTERPRETER",
       directory, KEY))
     local handle = assert(io.open(log))
     local created = 0
@@ -200,8 +200,8 @@ describe("the token store in a directory", function()
 
   it("says so where the disk is full or read-only, and leaves the old token #plain", function()
     use()
-    local child = ("%s spec/support/store_child.lua file %s %s"):format(os.getenv "KS_INTERPRETER",
-      directory, KEY)
+    local child = ("%s spec/support/store_child.lua use file:%s %s"):format(
+      os.getenv "KS_INTERPRETER", directory, KEY)
     -- A limit on what a process may write stands for a full disk; its signal must not end it.
     assert.matches("^not saved: " .. KEY .. ": File too large", shell(
       "bash -c 'trap \"\" XFSZ; ulimit -f 0; exec " .. child .. "' 2>&1"))
@@ -224,7 +224,7 @@ describe("the token store in a directory", function()
   it("elects one of many processes #plain", function()
     local command = {}
     for i = 1, 8 do
-      command[i] = ("%s spec/support/store_child.lua elect %s %s %d &"):format(
+      command[i] = ("%s spec/support/store_child.lua elect file:%s %s %d &"):format(
         os.getenv "KS_INTERPRETER", directory, KEY, i)
     end
     local answers = shell(table.concat(command, " ") .. " wait")
@@ -234,14 +234,16 @@ describe("the token store in a directory", function()
   end)
 
   it("never shows half a text while it is replaced #plain", function()
-    local command = ("%s spec/support/store_child.lua write %s %s & %s"
-      .. " spec/support/store_child.lua read %s %s; wait"):format(os.getenv "KS_INTERPRETER",
+    local command = ("%s spec/support/store_child.lua write file:%s %s & %s"
+      .. " spec/support/store_child.lua read file:%s %s; wait"):format(os.getenv "KS_INTERPRETER",
       directory, KEY, os.getenv "KS_INTERPRETER", directory, KEY)
     assert.equal("whole", shell(command))
   end)
 
   it("leaks no descriptor", function()
     local function count()
+      collectgarbage()
+      collectgarbage()
       return tonumber(shell("ls /proc/$PPID/fd | wc -l"))
     end
     use()

@@ -2,11 +2,15 @@
  * lua/keysecure/shared_token.lua. Every `common` is three arguments: a time of the clock that the
  * processes have in common, its epoch, and this process's monotonic time before it was read; or
  * nothing where there is no such clock. */
+#define _POSIX_C_SOURCE 200809L /* getpid */
+
 #include "core/sharing.h"
+
 #include "lua/core.h"
 
 #include <openssl/err.h>
 #include <openssl/rand.h>
+#include <unistd.h>
 
 static ks_call *check_call(lua_State *L) {
     ks_call *call = luaL_checkudata(L, 1, KS_LUA_CALL_TYPE);
@@ -103,6 +107,12 @@ static int core_nonce(lua_State *L) {
     return 1;
 }
 
+/* core.pid(): which process this is, for what must not be used by a forked child. */
+static int core_pid(lua_State *L) {
+    lua_pushinteger(L, (lua_Integer)getpid());
+    return 1;
+}
+
 const luaL_Reg ks_lua_sharing_methods[] = {
     {"adopt", call_adopt}, {"elected", call_elected}, {"stand_back", call_stand_back},
     {"told", call_told},   {"record", call_record},   {"shared", call_shared},
@@ -112,4 +122,6 @@ const luaL_Reg ks_lua_sharing_methods[] = {
 void ks_lua_open_sharing(lua_State *L) {
     lua_pushcfunction(L, core_nonce);
     lua_setfield(L, -2, "nonce");
+    lua_pushcfunction(L, core_pid);
+    lua_setfield(L, -2, "pid");
 }

@@ -1,12 +1,14 @@
---- A process that uses a token store, for the specs: store_child.lua WHAT DIRECTORY KEY [N].
+--- A process that uses a token store, for the specs: store_child.lua WHAT STORE KEY [N]; STORE is
+--- file:DIRECTORY or redis:SOCKET.
 local core = require "keysecure.core"
-local file = require "keysecure.token_store.file"
 
-local what, directory, key, number = arg[1], arg[2], arg[3], arg[4]
-local store = file.new { directory = directory }
+local what, which, key, number = arg[1], arg[2], arg[3], arg[4]
+local kind, path = which:match "^(%l+):(.*)$"
+local store = require("keysecure.token_store." .. kind).new {
+  [kind == "file" and "directory" or "path"] = path, timeout = kind == "redis" and 5 or nil }
 local acts = {}
 
-function acts.file()
+function acts.use()
   local saved, err = store:save(key, "text", 60)
   io.write(saved and "saved" or "not saved: " .. err, " ")
   io.write(store:claim(key, "owner", 60) and "claimed" or "not claimed", "\n")
