@@ -455,23 +455,5 @@ describe("keysecure.emulator", function()
       assert.matches("^keysecure %d+%.%d+%.%d+.*status 0",
         shell(own_lua() .. " bin/keysecure --version"))
     end)
-
-    it("runs the emulator, says how to use it in five lines, stops on a signal", function()
-      for _, signal in ipairs { "TERM", "INT" } do
-        local text = shell(string.format(
-          "sh -c '(sleep 0.6; kill -%s $$) & exec env %s bin/keysecure emulator "
-          .. "--port 0 --log none'", signal, (own_lua():gsub("'", '"'))))
-        local lines = select(2, text:gsub("\n", "\n"))
-        assert.matches("keysecure emulator on http://127.0.0.1:%d+", text)
-        assert.matches("api_key emulator%-credit", text)
-        assert.matches("status 0", text)
-        assert.is_true(lines <= 6, text)
-      end
-    end)
-
-    it("refuses an option that can't be", function()
-      assert.matches("port must be at most 65535.*status 1",
-        shell(own_lua() .. " bin/keysecure emulator --port 70000"))
-    end)
   end)
 end)

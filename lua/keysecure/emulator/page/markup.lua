@@ -87,8 +87,8 @@ return [==[
         <button id="set-url" type="button" class="quiet">Set URL</button>
       </div>
       <div class="empty" hidden>
-        <p>Nothing was sent yet. Purchases and card changes are told to your webhook: press
-          <b>Set URL</b>, or start the emulator with its address:</p>
+        <p>Nothing was sent yet. Purchases and card changes are told to your webhook, or to one
+          that prints them: press <b>Set URL</b>, or start the emulator with its address:</p>
         <pre></pre>
       </div>
       <ol class="list"></ol>

@@ -504,7 +504,7 @@ const showHints = () => {
     shell([], ["simulate auth", "--amount 12.50", "--card-no " + (card ? card.card_no : "C…")],
       card && card.merchant));
   showEmpty("#callbacks", ours(state.callbacks).length,
-    "keysecure emulator --callback-url http://127.0.0.1:8788/");
+    "keysecure listen --port 8788\nkeysecure emulator --callback-url http://127.0.0.1:8788/");
   showEmpty("#break", state.faults.length);
 };
 
