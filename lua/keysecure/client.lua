@@ -6,7 +6,6 @@ local errors = require "keysecure.errors"
 local exchange = require "keysecure.exchange"
 local options_of = require "keysecure.options"
 local pager = require "keysecure.pager"
-local request = require "keysecure.request"
 local resource = require "keysecure.resource"
 local settle = require "keysecure.settle"
 local shared_token = require "keysecure.shared_token"
@@ -55,6 +54,11 @@ for name, operation in pairs(api.operations) do
   SETTLED[#SETTLED + 1] = operation.unique and name or nil
 end
 
+local function operation_of(name)
+  return api.operations[name]
+    or errors.misuse("no operation '" .. tostring(name) .. "'" .. suggest(name, api.names))
+end
+
 --- Calls an operation by its name, such as "cards.detail"; `ks.cards:detail(…)` is the same.
 ---@param name string
 ---@param fields? table
@@ -63,13 +67,11 @@ end
 ---@return keysecure.Error|nil err
 function Client:call(name, fields, options)
   check_self(self, "call(…)")
-  local operation = api.operations[name]
-  if not operation then
-    errors.misuse("no operation '" .. tostring(name) .. "'" .. suggest(name, api.names))
-  end
+  local operation = operation_of(name)
   check_fields(name, fields)
+  local fault = options_of.call_fault(options)
   self.host:check()
-  local refusal = options_of.call_fault(options) or exchange.refusal(self, operation)
+  local refusal = fault or exchange.refusal(self, operation)
   if refusal then
     refusal.operation = name
     return nil, refusal
@@ -125,9 +127,10 @@ end
 ---@param options {done: fun(value: any, err: keysecure.Error|nil), timeout: number?}
 function Client:begin(name, fields, options)
   check_self(self, "begin(…)")
+  local operation = operation_of(name)
   local done, rest = split_done(options)
   check_fields(name, fields)
-  request.new(api.operations[name], fields or NONE, self.cipher, self.options.mode)
+  exchange.prepare(self, operation, fields or NONE)
   self.host:spawn(self.call, done, self, name, fields, rest)
 end
 

@@ -91,6 +91,7 @@ local function drive(client, operation, made, options)
     end
   end
   call:close()
+  client.host:moved() -- it may have ended without sending what others wait for
   return first, second, third, fourth
 end
 

@@ -28,8 +28,8 @@ local options = {}
 ---@field keepalive_timeout? number  seconds that an idle connection is kept (60; resty)
 ---@field keepalive_pool? integer  idle connections that each worker keeps (64; resty)
 ---@field token_store? keysecure.TokenStore  shares the access token with other processes
----@field host? "script"|"tick"|"openresty"|table  how calls wait ("script"; with transport "resty"
----  "openresty"); a table: see keysecure.host.tasks
+---@field host? "script"|"tick"|"cqueues"|"luv"|"openresty"|table  how calls wait ("script"; with
+---  transport "resty" "openresty"): docs/hosts.md
 ---@field clock? fun(): number   Unix seconds, in place of this machine's clock
 ---@field settle? boolean        find out what became of a write whose answer was lost (true)
 ---@field on_event? fun(event: table)  told of requests and of calls' ends; may raise in vain
@@ -165,7 +165,8 @@ local RULES = {
     return not datetime.zone_offset(value) and 'must be such as "UTC+8"' or nil
   end },
   { "host", function(value)
-    return type(value) == "string" and one_of({ "script", "tick", "openresty" }, value) or nil
+    return type(value) == "string"
+      and one_of({ "script", "tick", "cqueues", "luv", "openresty" }, value) or nil
   end },
   { "transport", function(value)
     return type(value) == "string" and one_of({ "curl", "resty" }, value) or nil

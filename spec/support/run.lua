@@ -36,7 +36,7 @@ end
 -- busted forgets the modules that a spec file loaded and has each file load them anew. cqueues does
 -- not bear that: for a moment its finalizers don't know their own objects, and one collected just
 -- then fails or leaves a dangling pointer. What is loaded before busted starts stays.
-for _, name in ipairs { "http.request", "http.server", "http.tls", "cqueues.signal" } do
+for _, name in ipairs { "http.request", "http.server", "http.tls", "cqueues.signal", "luv" } do
   pcall(require, name)
 end
 

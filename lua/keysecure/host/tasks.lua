@@ -10,7 +10,8 @@
 --
 -- * `host:changed()` is told that something new is waited for, so that `step` may be wanted sooner;
 -- * `host:release()` is told that the descriptor is about to be closed;
--- * `host:launch(fn, ended, …)` runs `fn` as a coroutine of the runtime instead of a task of ours.
+-- * `host:launch(fn, ended, …)` runs `fn` as a coroutine of the runtime instead of a task of ours,
+--   and `host:conclude(done, ok, …)` calls `done` from there by `host:finish(done, ok, …)`.
 --
 -- A task is a coroutine that this host made. Everything that happens to it happens in `step`:
 -- starting a request never delivers a result, nor calls anybody's `done`.
@@ -173,7 +174,9 @@ function Tasks:launch(fn, ended, ...)
   self:resume(task, ...)
 end
 
-local function finish(done, ok, ...)
+--- Ends a spawned function: calls its `done`, or raises where there is none to be told.
+function Tasks:finish(done, ok, ...)
+  self.unfinished = self.unfinished - 1
   if not done then
     if not ok then
       error((...), 0)
@@ -185,6 +188,14 @@ local function finish(done, ok, ...)
   end
 end
 
+--- Ends it when its turn has come.
+function Tasks:conclude(done, ...)
+  local count, values = select("#", ...), { ... }
+  self:take_turn_later(function()
+    return self:finish(done, unpack(values, 1, count))
+  end)
+end
+
 --- Runs `fn(…)` as a task. `done` is called from a later `step` with what it returned, or with nil
 --- and what it raised; without `done`, `step` raises that.
 ---@param fn fun(...): ...
@@ -193,11 +204,7 @@ function Tasks:spawn(fn, done, ...)
   self:enter()
   self.unfinished = self.unfinished + 1
   self:launch(fn, function(...)
-    local count, values = select("#", ...), { ... }
-    self:take_turn_later(function()
-      self.unfinished = self.unfinished - 1
-      finish(done, unpack(values, 1, count))
-    end)
+    self:conclude(done, ...)
   end, ...)
 end
 
@@ -303,7 +310,6 @@ function Tasks:take_result()
   if waiter then
     self.awaited[id] = nil
     self:resume(waiter, a, b, c, d, e)
-    self:moved()
   end
   return true
 end
@@ -312,11 +318,7 @@ end
 function Tasks:wake_due(now)
   local waiter = self.sleepers:take_due(now)
   while waiter do
-    local due = waiter
-    self:take_turn_later(function()
-      self:resume(due)
-      self:moved()
-    end)
+    self:resume_later(waiter)
     waiter = self.sleepers:take_due(now)
   end
 end
