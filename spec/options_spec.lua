@@ -72,6 +72,9 @@ describe("options", function()
     assert.equal("timeout", fault { timeout = 0 / 0 })
     assert.equal("connect_timeout", fault { connect_timeout = -1 })
     assert.equal("max_response", fault { max_response = 0 })
+    for _, count in ipairs { 0, 1.5, 65536, 0 / 0 } do
+      assert.equal("max_connections", fault { max_connections = count })
+    end
     assert.equal("secret_encoding", fault { secret_encoding = "latin1" })
   end)
 

@@ -22,6 +22,7 @@ local options = {}
 ---@field pinned_key? string     "sha256//…" of the server's public key; any other is refused
 ---@field proxy? string          address of a proxy; "" for none, nothing for the environment's
 ---@field max_response? integer  bytes of one answer (8 MiB)
+---@field max_connections? integer  open at once, idle ones included; what is over waits (256)
 ---@field http2? boolean         offer HTTP/2 over TLS (true)
 ---@field transport? "curl"|"resty"|table  libcurl; OpenResty's cosockets; or your own, see
 ---  keysecure.transport.curl for the contract
@@ -51,6 +52,7 @@ local KNOWN = {
   pinned_key = { type = "string" },
   proxy = { type = "string" },
   max_response = { type = "number", default = 8 * 1024 * 1024 },
+  max_connections = { type = "number", default = 256 },
   http2 = { type = "boolean", default = true },
   transport = { type = "string", method = "perform", default = "curl" },
   token_store = { type = "table" },
@@ -175,6 +177,9 @@ local RULES = {
     return one_of(api.languages, value)
   end },
 }
+RULES[#RULES + 1] = { "max_connections", function(value)
+  return not (value >= 1 and value <= 65535 and value % 1 == 0) and "must be from 1 to 65535" or nil
+end }
 for _, name in ipairs { "timeout", "connect_timeout", "max_response", "keepalive_timeout",
   "keepalive_pool" } do
   RULES[#RULES + 1] = { name, function(value)
