@@ -69,6 +69,38 @@ describe("examples", function()
   teardown(function() peer:stop() end)
   after_each(function() peer:reset() end)
 
+  it("game_server plays, and tells its worst frame", function()
+    local output, status = run("game_server", here, "1")
+    assert.equal(0, status, output)
+    contains(output, "eve   bought a horse: consumption ")
+    contains(output, "5 cards, 15 purchases, 0 failures in ")
+    assert.matches("the worst frame took [%d.]+ ms, of which cards at most [%d.]+ ms", output)
+    assert_no_secret(output)
+  end)
+
+  it("game_server goes on playing where the platform refuses", function()
+    peer:control("POST", "faults", { operation = "cards.apply", code = 3002, times = 2 })
+    local output, status = run("game_server", here, "2")
+    assert.equal(1, status, output)
+    contains(output, "the account failed: cards.apply: ")
+    contains(output, "3 cards, 9 purchases, 2 failures in ")
+  end)
+
+  for example, count in pairs { cqueues_loop = 3, luv_loop = 1 } do
+    it(example .. " issues and is told of it in one loop", function()
+      local listener = require "cqueues.socket".listen { host = "127.0.0.1", port = 0 }
+      listener:listen()
+      local port = string.format("%d", (select(3, listener:localname())))
+      listener:close()
+      peer:control("POST", "config", { callback_url = "http://127.0.0.1:" .. port .. "/" })
+      local output, status = run(example, here, port)
+      assert.equal(0, status, output)
+      assert.equal(count, select(2, output:gsub("issued    card C%d+ %(Activated%)", "")), output)
+      assert.equal(count, select(2, output:gsub("callback  card C%d+ is Activated", "")), output)
+      assert_no_secret(output)
+    end)
+  end
+
   local function with(variables)
     for name, value in pairs(here) do
       variables[name] = value

@@ -5,6 +5,7 @@
 -- steps it, and ends when nobody waits any more.
 local errors = require "keysecure.errors"
 local needs = require "keysecure.host.needs"
+local protect = require "keysecure.protect"
 local script = require "keysecure.host.script"
 local tasks = require "keysecure.host.tasks"
 
@@ -15,9 +16,6 @@ local Cqueues = tasks.class(script.class)
 
 local FOREIGN = "a call in a coroutine of your own can't wait: make it in the coroutine that the"
   .. " controller runs"
-
--- Coroutines that pass on to their controller what is yielded in them.
-local transparent = setmetatable({}, { __mode = "k" })
 
 -- A coroutine of a controller.
 local Waiter = {}
@@ -47,7 +45,7 @@ end
 function Cqueues:check()
   tasks.base.check(self)
   local controller, own = cqueues.running()
-  if controller and not own and not transparent[coroutine.running()] then
+  if controller and not own and not protect.passes_on() then
     errors.misuse(FOREIGN)
   end
 end
@@ -83,23 +81,6 @@ function Cqueues:release()
   end
 end
 
--- PUC Lua 5.1 can't yield across its own pcall.
-local protected = pcall
-if not coroutine.isyieldable then
-  local function pass_on(thread, ok, ...)
-    if coroutine.status(thread) == "dead" then
-      return ok, ...
-    end
-    return pass_on(thread, coroutine.resume(thread, coroutine.yield(...)))
-  end
-
-  function protected(fn, ...)
-    local thread = coroutine.create(fn)
-    transparent[thread] = true
-    return pass_on(thread, coroutine.resume(thread, ...))
-  end
-end
-
 -- In a controller functions run as its own coroutines, in which everything of cqueues may be used.
 function Cqueues:launch(fn, ended, ...)
   local controller = cqueues.running()
@@ -107,7 +88,7 @@ function Cqueues:launch(fn, ended, ...)
     return tasks.base.launch(self, fn, ended, ...)
   end
   controller:wrap(function(...)
-    ended(protected(fn, ...))
+    ended(protect.call(fn, ...))
   end, ...)
 end
 

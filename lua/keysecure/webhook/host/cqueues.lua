@@ -2,7 +2,7 @@
 --- this host has is described in `inline`.
 local cqueues = require "cqueues"
 local condition = require "cqueues.condition"
-local protect = require "keysecure.webhook.protect"
+local protect = require("keysecure.protect").call
 
 local Signal = {}
 Signal.__index = Signal

@@ -10,7 +10,7 @@
 --   host.log(text)        the error log
 --   host.waits            whether signals are worth waiting for
 local core = require "keysecure.core"
-local protect = require "keysecure.webhook.protect"
+local protect = require("keysecure.protect").call
 
 local inline = {}
 

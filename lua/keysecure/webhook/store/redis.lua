@@ -17,7 +17,7 @@
 --      end,
 --    }
 local errors = require "keysecure.errors"
-local protect = require "keysecure.webhook.protect"
+local protect = require("keysecure.protect").call
 
 local redis = {}
 
