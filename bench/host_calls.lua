@@ -131,6 +131,7 @@ function measures.memory()
 end
 
 function measures.idle()
+  local cqueues = require "cqueues"
   loops[host]()
   io.stdout:write("idle\n")
   io.stdout:flush()
@@ -140,7 +141,7 @@ function measures.idle()
     timer:start(amount * 1000, 0, function() timer:stop() end)
     uv.run()
   else
-    require "cqueues".poll(ks, amount)
+    cqueues.poll(ks, amount)
   end
   return "awake"
 end
