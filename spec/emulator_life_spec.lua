@@ -241,9 +241,9 @@ describe("the emulator's money", function()
 
   it("pays the fee that the package asks, rounded half up", function()
     local holder = peer:holder()
+    peer:fund(holder, "105.00")
     local card_no = peer:ok("cards.apply", { package_no = "P-3", cardholder_no = holder,
       card_unique_no = peer:unique "card", card_type = "Virtual" }).card_no
-    peer:fund(holder, "100.00")
     local auth = simulate("auth", { card_no = card_no, amount = "12.50" }).data -- 0.125
     local row = row_of(auth.consume_no)
     assert.equal("0.13", row.fee)

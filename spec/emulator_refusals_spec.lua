@@ -221,6 +221,7 @@ local refusals = {
     [2008] = with_address { address_line1 = "伦敦" },
     [2009] = with_address { country = "Atlantis" },
     [2010] = with_address { postal_code = "?" },
+    [3001] = function(name) return peer:call(name, peer:card_values { package_no = "P-3" }) end,
     [4003] = function(name) return peer:call(name, peer:card_values { package_no = "P-9" }) end,
   },
   ["cards.detail"] = { [4001] = unknown },

@@ -8,7 +8,7 @@ local NAMES_FIELD = { [1004] = true, [2007] = true, [2008] = true, [2009] = true
   [4010] = true }
 
 local SAMPLES = { text = "sample", id = "X1", money = "1.00", integer = 1, object = {},
-  datetime = "2026-01-01" }
+  datetime = "2026-01-01", boolean = true }
 local NAMED = { pin = "862947", end_time = "2026-01-02", local_currency = "EUR", phone = "123",
   phone_code = "44", country = "GB", card_type = "Physical" }
 
@@ -43,8 +43,8 @@ local function wrong_values(field)
       add("above its most", field.max + 1)
     end
     return list
-  elseif field.type == "object" then
-    add("text for an object", "text")
+  elseif field.type == "object" or field.type == "boolean" then
+    add("text for another type", "text")
     return list
   end
   if not field.header then

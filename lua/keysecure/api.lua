@@ -335,7 +335,7 @@ api.operations = {
     },
     returns = "row", row = "card",
     data = fields { "card_no:id", "card_unique_no" },
-    errors = { 2002, 2005, 2007, 2008, 2009, 2010, 4003 },
+    errors = { 2002, 2005, 2007, 2008, 2009, 2010, 3001, 4003 },
   },
   ["cards.list"] = {
     number = 6, mode = "both", auth = "token", method = "POST", path = "/card/list",
@@ -532,6 +532,7 @@ simulation(21, "auth", "Rehearses a purchase at a merchant.", {
   { name = "local_amount", type = "money" },
   { name = "local_currency", type = "text", pattern = "^%u%u%u$", says = "three capitals" },
   { name = "type", type = "text", enum = api.enums.consumption_type },
+  { name = "apple_pay", type = "boolean" },
   { name = "merchant_info", type = "object", fields = fields { "merchant_name", "merchant_mcc",
     "city", "country" } },
 }, fields { "consume_no:id", "status", "decision" }, { 4001, 4005 })
@@ -541,7 +542,8 @@ local returned = { required(consume_no), amount }
 local status_of = fields { "consume_no:id", "status" }
 local related = fields { "consume_no:id", "consume_relate_no:id" }
 
-simulation(22, "consumption_clear", "Clears an authorized purchase.", settled, status_of,
+simulation(22, "consumption_clear", "Clears an authorized purchase, in whole or in part.",
+  { settled[1], amount, { name = "final", type = "boolean" }, settled[2] }, status_of,
   { 4002, 4005 })
 simulation(23, "consumption_fail", "Lets an authorized purchase fail.", settled, status_of,
   { 4002, 4005 })

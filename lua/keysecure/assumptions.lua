@@ -24,7 +24,10 @@ return {
       .. "`cardholder_no`, `type`, `balance`, `status`, `time`." },
   { mark = "A5",
     text = "The fields of the simulations. The client passes whatever it is given; what the "
-      .. "emulator takes is in `lua/keysecure/api.lua`." },
+      .. "emulator takes is in `lua/keysecure/api.lua`. A clearing takes all that is open, "
+      .. "or `amount`, which may be more, whether the balance covers it or not; with `final` "
+      .. "false what is left stays open for the next one. In the end the record has the "
+      .. "amount that cleared. What has cleared in part can't fail." },
   { mark = "A6",
     text = "The AES key is the UTF-8 bytes of `apiSecret`, 16, 24 or 32 of them. "
       .. "`secret_encoding` may say `base64` or `hex`." },
@@ -66,8 +69,10 @@ return {
       .. "token and `Timestamp` again is a replay (1017), a used token in a new request "
       .. "1014." },
   { mark = "A18",
-    text = "The one fee charged is `consume_rate` percent of the amount, rounded half up to "
-      .. "cents. It stays paid when the purchase is refunded." },
+    text = "Rates are percentages, fees are rounded half up to cents. A purchase costs "
+      .. "`consume_rate` of its amount (`Consume_fee`): of what was authorized while it is "
+      .. "Pending, of what cleared in the end. It stays paid when the purchase is refunded. "
+      .. "Fees are charged in credit mode alone." },
   { mark = "A19",
     text = "A purchase with a Frozen or Deleted card is declined; one with a card that was "
       .. "never usable is 4005." },
@@ -79,4 +84,46 @@ return {
     text = "A request that was let in is carried out, and what it did shows in lists, within 10 s. "
       .. "Together with the 60 s that a `Timestamp` is good for, this is when a lost write that "
       .. "can't be found is taken for absent." },
+  { mark = "A22",
+    text = "A purchase whose `local_currency` is not USD costs `cross_consume_rate` of its "
+      .. "amount on top (`Exchange_fee`)." },
+  { mark = "A23",
+    text = "A purchase below `small_consume_threshold` costs `small_consume_deduct` on top "
+      .. "(`Small_fee`). `free_small_excuse_type` says how many are free: `Forever`, the "
+      .. "first `free_small_consume_count` of the card; `Day`, so many in "
+      .. "`free_small_excuse_days` days; `None`, none." },
+  { mark = "A24",
+    text = "A declined purchase costs `decline_fee` (`Decline_fee`), as far as the balance "
+      .. "goes; how many are free is counted as in A23. With a deleted card it costs "
+      .. "nothing." },
+  { mark = "A25",
+    text = "A refund costs `refund_rate` of its amount (`Refund_fee`)." },
+  { mark = "A26",
+    text = "A reversal of `consume_cancel_threshold` or more costs `consume_cancle_fee` "
+      .. "(`Cancel_fee`)." },
+  { mark = "A27",
+    text = "Cash (`type` = `Atm`) costs `atm_rate` of its amount, at least `atm_min_fee` "
+      .. "(`Atm_fee`), instead of `consume_rate`." },
+  { mark = "A28",
+    text = "A purchase by Apple Pay costs `apple_pay_fee` (`Apple_auth_fee`); `apple_pay` in "
+      .. "`simulate.auth` says that it is one." },
+  { mark = "A29",
+    text = "`manage_fee` is charged for every 30 days since a card was issued until it is "
+      .. "deleted, as a record `Manage_fee`, which is Fail where the balance does not cover "
+      .. "it; not where `management_fee_free_type` is `Forever`, nor after 30 days in which "
+      .. "purchases of `free_management_fee_threshold` or more cleared." },
+  { mark = "A30",
+    text = "`limit_balance` is the most for one purchase, `limit_week_balance` for the "
+      .. "purchases of a week from Monday, `limit_atm_day_balance` and "
+      .. "`limit_atm_month_balance` for cash in a day and a calendar month, all in UTC+8, "
+      .. "without fees, less what failed or came back. What breaks one is declined, in "
+      .. "authorization mode before the merchant is asked." },
+  { mark = "A31",
+    text = "A purchase whose card is no longer Activated when the merchant approves it is "
+      .. "declined." },
+  { mark = "A32",
+    text = "`open_cost` is taken from the cardholder's account when a card is applied for, as "
+      .. "a record `Open_card`; where the account does not cover it the application is "
+      .. "refused with 3001. It comes back, as a `Reversal`, for a card that could not be "
+      .. "issued." },
 }

@@ -173,7 +173,8 @@ end
 local SAMPLE_TEXT = { type = "In", card_type = "Virtual", status = "Frozen", balance = "1.00",
   amount = "1.00", cvv = "190", pin = "135790", card_last_no = "1111", page = 0, size = 10,
   start_time = "2026-01-01", end_time = "2026-01-02", local_currency = "EUR",
-  local_amount = "0.90", merchant_info = { merchant_name = "Shop" } }
+  local_amount = "0.90", apple_pay = true, final = true,
+  merchant_info = { merchant_name = "Shop" } }
 
 local function sample_of(operation, field)
   if field.type == "object" and field.name == "address_info" then

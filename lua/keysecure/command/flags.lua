@@ -73,8 +73,15 @@ end
 
 local NUMERIC = { integer = true, number = true }
 
+local BOOLEANS = { ["true"] = true, ["false"] = false }
+
 local function value_of(field, text, path)
-  if not NUMERIC[field.type] then
+  if field.type == "boolean" then
+    if BOOLEANS[text] == nil then
+      return nil, flag_of(path) .. ": true or false expected, got '" .. text .. "'"
+    end
+    return BOOLEANS[text]
+  elseif not NUMERIC[field.type] then
     return text
   end
   local number = tonumber(text)

@@ -25,11 +25,15 @@ local function fees(changes)
   return result
 end
 
+-- Something of everything that a package can ask for.
 local PAID = fees {
-  consume_rate = "1.00", open_cost = "5.00", cross_consume_rate = "1.50", atm_rate = "2.00",
-  atm_min_fee = "2.50", decline_fee = "0.30", decline_fee_free_count = 3,
-  decline_fee_free_type = "Day", decline_fee_free_days = 30, manage_fee_type = "Month",
-  manage_fee = "1.00", management_fee_free_type = "None",
+  consume_rate = "1.00", open_cost = "5.00", cross_consume_rate = "1.50",
+  small_consume_threshold = "2.00", small_consume_deduct = "0.20", free_small_consume_count = 2,
+  free_small_excuse_type = "Forever", refund_rate = "0.50", consume_cancle_fee = "0.25",
+  consume_cancel_threshold = "50.00", decline_fee = "0.30", decline_fee_free_count = 3,
+  decline_fee_free_type = "Day", decline_fee_free_days = 30, atm_rate = "2.00",
+  atm_min_fee = "2.50", apple_pay_fee = "0.10", manage_fee_type = "Month", manage_fee = "1.00",
+  management_fee_free_type = "None", free_management_fee_threshold = "500.00",
 }
 
 catalog.bins = {
@@ -39,7 +43,7 @@ catalog.bins = {
   { card_bin_no = "B-2", card_bin = "545454", organization = "MasterCard",
     support_physical = false, support_virtual = true, currencies = { "USD" },
     fee_detail = PAID,
-    balance_limit = limits("20000.00", "10000.00", "0.00", "0.00") },
+    balance_limit = limits("20000.00", "10000.00", "500.00", "2000.00") },
 }
 
 local function package(number, kind, bin, fee_detail, en_tags, cn_tags)
@@ -85,26 +89,37 @@ function catalog.page(list, equals, page, size)
   return result
 end
 
-local function find(list, field, value)
-  return catalog.page(list, { [field] = value }, 0, 1)[1]
+local products = {}
+
+for _, bin in ipairs(catalog.bins) do
+  products[bin.card_bin_no] = { number = bin.card_bin_no, mode = "authorization",
+    bin = bin.card_bin, organization = bin.organization,
+    name = bin.organization .. " " .. bin.card_bin, fee_detail = bin.fee_detail,
+    limits = bin.balance_limit, Virtual = bin.support_virtual, Physical = bin.support_physical }
 end
 
---- What a card is made from: the offer's BIN, names, fees, and the card types it comes in.
+for _, offer in ipairs(catalog.packages) do
+  products[offer.package_no] = { number = offer.package_no, mode = "credit", bin = offer.card_bin,
+    organization = offer.organization, name = offer.package_en_name,
+    package_name_en = offer.package_en_name, package_name_cn = offer.package_cn_name,
+    fee_detail = offer.fee_detail, limits = offer.consumption_limit,
+    [offer.package_type] = true }
+end
+
+--- What a card is made from: the offer's BIN, names, fees, limits, and the card types it comes in.
 ---@param mode "credit"|"authorization"
 ---@param number string  of a package or of a BIN
 ---@return table|nil product
 function catalog.product(mode, number)
-  if mode == "authorization" then
-    local bin = find(catalog.bins, "card_bin_no", number)
-    return bin and { bin = bin.card_bin, organization = bin.organization,
-      name = bin.organization .. " " .. bin.card_bin, fee_detail = bin.fee_detail,
-      Virtual = bin.support_virtual, Physical = bin.support_physical }
-  end
-  local offer = find(catalog.packages, "package_no", number)
-  return offer and { bin = offer.card_bin, organization = offer.organization,
-    name = offer.package_en_name, package_name_en = offer.package_en_name,
-    package_name_cn = offer.package_cn_name, fee_detail = offer.fee_detail,
-    [offer.package_type] = true }
+  local product = products[number]
+  return product and product.mode == mode and product or nil
+end
+
+--- What a card was made from.
+---@param card table
+---@return table product
+function catalog.offer_of(card)
+  return products[card.offer]
 end
 
 return catalog

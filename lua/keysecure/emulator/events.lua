@@ -8,7 +8,7 @@ local MERCHANT = { name = "merchant_info", type = "object", fields = {
   { name = "merchant_name" }, { name = "merchant_mcc" }, { name = "city" }, { name = "country" },
 } }
 
-local FEES = { name = "fee_detail", type = "list", fields = {
+local FEES = { name = "fee_detail", from = "fee_list", type = "list", fields = {
   { name = "fee_type" }, { name = "amount", type = "decimal" },
 } }
 

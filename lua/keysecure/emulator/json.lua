@@ -98,14 +98,15 @@ local BY_FIELD = {
 }
 
 --- A row as `api` describes it: its fields in their order, nothing else; what is missing is null.
---- Beside api's types there is "decimal", decimal text that becomes a number with the same digits.
+--- Beside api's types there is "decimal", decimal text that becomes a number with the same digits;
+--- `from` is the name that the row has for it, where that is another.
 ---@param fields table[]
 ---@param row table
 ---@return string
 function json.encode_fields(fields, row)
   local parts = {}
   for i, field in ipairs(fields) do
-    local value, encoder = row[field.name], BY_FIELD[field.type] or encode
+    local value, encoder = row[field.from or field.name], BY_FIELD[field.type] or encode
     parts[i] = quote(field.name) .. ":" .. (value == nil and "null" or encoder(value, field))
   end
   return "{" .. table.concat(parts, ",") .. "}"

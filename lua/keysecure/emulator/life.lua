@@ -2,6 +2,7 @@
 --
 -- A row that is on its way carries `due`, the moment (by the clock's life) of its next step. Steps
 -- are taken by whoever comes first: the scheduler, or a request that reads the row.
+local charges = require "keysecure.emulator.charges"
 local events = require "keysecure.emulator.events"
 
 local life = {}
@@ -46,6 +47,11 @@ end
 local function step_card(platform, card)
   platform.store:clear("cards", card, "due")
   life.change_card(platform, card, outcome_of(card), "issued")
+  if card.status == "Fail" then
+    charges.undo_opening(platform, card)
+  else
+    charges.begin(platform, card)
+  end
 end
 
 local STEPS = { cardholders = step_holder, cards = step_card }
@@ -78,6 +84,7 @@ end
 --- Takes up what an earlier process left on its way.
 ---@param platform table
 function life.resume(platform)
+  charges.resume(platform)
   for name in pairs(STEPS) do
     for _, row in ipairs(platform.store:rows(name)) do
       if row.due then
@@ -110,6 +117,7 @@ end
 ---@param platform table
 ---@param card table
 function life.issue(platform, card)
+  charges.open(platform, card)
   set_out(platform, "cards", card, platform.config.issue_delay)
 end
 

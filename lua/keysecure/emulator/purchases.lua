@@ -1,125 +1,114 @@
 --- The life of a purchase: authorization, clearing, failure, reversal, refund, and what each does
 --- to the cardholder's account.
 --
--- In credit mode an authorized purchase is held until it clears or fails; in authorization mode the
--- merchant keeps the money and the platform no account. Every step is told to the merchant.
+-- In credit mode what an authorized purchase may still cost is held until it clears or fails; in
+-- authorization mode the merchant decides and keeps the money. Every step is told to the merchant.
 local money = require "keysecure.money"
 local events = require "keysecure.emulator.events"
+local fees = require "keysecure.emulator.fees"
+local ledger = require "keysecure.emulator.ledger"
+local limits = require "keysecure.emulator.limits"
 local refuse = require "keysecure.emulator.refuse"
 
 local purchases = {}
 
-local PLACE = { merchant_name = "Emulator Store", merchant_mcc = "5999", city = "London",
-  country = "GB" }
-
-local function merchant_of(platform, row)
-  return platform.merchants:with_key(row.owner)
+local function card_of(platform, row)
+  return platform.store:find("cards", "card_no", row.card_no)
 end
 
-local function has_account(platform, row)
-  return merchant_of(platform, row).mode == "credit"
+-- What may still be cleared of a Pending purchase.
+local function open_of(row)
+  return money.subtract(money.subtract(row.amount, row.returned), row.cleared)
 end
 
-local function holder_of(platform, row)
-  return platform.store:find("cardholders", "cardholder_no", row.cardholder_no)
-end
-
-local function tell(platform, row)
-  platform.callbacks:push(merchant_of(platform, row), "Consumption", events.consumption(row),
-    row.consume_no)
-end
-
--- Adds (or, with a minus sign, takes) money to the balance or the held part of an account.
-local function move(platform, row, what, amount)
-  if has_account(platform, row) then
-    local holder = holder_of(platform, row)
-    platform.store:update("cardholders", holder, { [what] = money.add(holder[what], amount) })
+-- Fee and list of what a purchase costs; nothing where no account is kept.
+local function fee_of(platform, row, amount)
+  if not ledger.has_account(platform, row) then
+    return "0.00", {}
   end
+  return fees.of_purchase(card_of(platform, row), row, amount)
 end
 
-local function negative(amount)
-  return money.subtract("0", amount)
-end
-
--- What a purchase still holds: the amount that was not reversed, and its fee.
-local function held_by(row)
-  return money.add(money.subtract(row.amount, row.returned), row.fee)
-end
-
--- `07.50` is a decimal text but no JSON number.
-local function plain(amount)
-  return money.add(amount, "0")
-end
-
-local function record(platform, card, fields)
-  local now = platform.clock:now()
-  local row = {
-    owner = card.owner, card_no = card.card_no, cardholder_no = card.cardholder_no,
-    consume_no = platform:number("S"), local_currency = "USD", fee = "0.00", fee_list = {},
-    merchant_info = PLACE, returned = "0.00", time = now,
-  }
-  for name, value in pairs(fields) do
-    row[name] = value
-  end
-  row.fee_detail = row.fee_list
-  return platform.store:insert("consumptions", row)
+local function settle_fee(platform, row, fee, list)
+  platform.store:update("consumptions", row, { fee = fee, fee_list = list })
 end
 
 -- Authorization -------------------------------------------------------------------------------
 
--- The package's rate on the amount, rounded half up to cents [A18].
-local function fee_of(platform, card, amount)
-  if not has_account(platform, card) then
-    return "0.00", {}
-  end
-  local fee = money.multiply(money.multiply(amount, card.fee_detail.consume_rate), "0.01", 2)
-  if money.compare(fee, "0") == 0 then
-    return "0.00", {}
-  end
-  return fee, { { fee_type = "Consume_fee", amount = fee } }
+local function covered(platform, row)
+  return money.compare(ledger.available(platform, row), money.add(row.amount, row.fee)) >= 0
 end
 
-local function covered(platform, row)
-  local holder = holder_of(platform, row)
-  local available = money.subtract(holder.balance, holder.held)
-  return money.compare(available, held_by(row)) >= 0
+-- The merchant's word, if the card is still what it was when the merchant was asked [A31].
+local function ask(platform, card, row)
+  local approved, reason = platform.callbacks:ask(ledger.merchant_of(platform, row),
+    events.auth(row), row.consume_no)
+  if approved and card.status ~= "Activated" then
+    return false, "card is " .. card.status
+  end
+  return approved, reason
 end
 
 -- Whether the purchase may be made, and why not.
 local function decide(platform, card, row)
+  local broken = limits.broken(platform, card, row)
   if card.status ~= "Activated" then
     return false, "card is " .. card.status
-  elseif has_account(platform, card) then
+  elseif broken then
+    return false, broken
+  elseif ledger.has_account(platform, card) then
     return covered(platform, row), "insufficient balance"
   end
-  return platform.callbacks:ask(merchant_of(platform, row), events.auth(row), row.consume_no)
+  return ask(platform, card, row)
+end
+
+local function new_purchase(platform, card, values)
+  local amount = ledger.plain(values.amount)
+  local small, small_free
+  if ledger.has_account(platform, card) then
+    small, small_free = fees.small(platform, card, amount)
+  end
+  local row = ledger.record(platform, card, {
+    type = values.type or "Consumption", amount = amount,
+    local_amount = ledger.plain(values.local_amount or amount),
+    local_currency = values.local_currency, merchant_info = values.merchant_info,
+    apple_pay = values.apple_pay, small = small, small_free = small_free, status = "Pending",
+    undecided = true,
+  })
+  settle_fee(platform, row, fee_of(platform, row, amount))
+  return row
+end
+
+-- A card that is gone costs nothing any more.
+local function decline(platform, card, row, reason)
+  local fee, list = "0.00", {}
+  if ledger.has_account(platform, card) and card.status ~= "Delete" then
+    fee, list = fees.of_decline(platform, card)
+    ledger.withdraw(platform, row, fee)
+  end
+  platform.store:update("consumptions", row, { status = "Fail", remark = reason, declined = true })
+  settle_fee(platform, row, fee, list)
 end
 
 --- Rehearses a purchase.
 ---@param platform table
 ---@param card table
 ---@param values table  of simulate.auth
----@return table row  Pending where it was approved, Fail where it was not
+---@return table|nil row  Pending where it was approved, Fail where it was not
+---@return keysecure.emulator.Refusal|nil
 function purchases.authorize(platform, card, values)
-  local amount = plain(values.amount)
-  local fee, fee_list = fee_of(platform, card, amount)
-  local row = record(platform, card, {
-    type = values.type or "Consumption", amount = amount, fee = fee, fee_list = fee_list,
-    local_amount = plain(values.local_amount or amount), local_currency = values.local_currency,
-    merchant_info = values.merchant_info, status = "Pending", undecided = true,
-  })
-  local store = platform.store
+  local row, store = new_purchase(platform, card, values), platform.store
   local approved, reason = decide(platform, card, row)
   if platform.store ~= store then
     return refuse(1001, nil, "everything was forgotten meanwhile")
   end
-  platform.store:clear("consumptions", row, "undecided")
+  store:clear("consumptions", row, "undecided")
   if approved then
-    move(platform, row, "held", held_by(row))
+    ledger.hold(platform, row, money.add(row.amount, row.fee))
   else
-    platform.store:update("consumptions", row, { status = "Fail", remark = reason })
+    decline(platform, card, row, reason)
   end
-  tell(platform, row)
+  ledger.tell(platform, row)
   return row
 end
 
@@ -131,57 +120,95 @@ function purchases.resume(platform)
       platform.store:clear("consumptions", row, "undecided")
       platform.store:update("consumptions", row,
         { status = "Fail", remark = "the emulator ended before the decision" })
-      tell(platform, row)
+      ledger.tell(platform, row)
     end
   end
 end
 
--- Afterwards ----------------------------------------------------------------------------------
+-- Clearing ------------------------------------------------------------------------------------
 
-local function finish(platform, row, status, remark)
-  move(platform, row, "held", negative(held_by(row)))
-  platform.store:update("consumptions", row, { status = status, remark = remark })
+-- The fee is that of what was cleared in the end.
+local function finish(platform, row, remark)
+  local fee, list = fee_of(platform, row, row.cleared)
+  ledger.withdraw(platform, row, fee)
+  ledger.hold(platform, row, "0.00")
+  settle_fee(platform, row, fee, list)
+  platform.store:update("consumptions", row, { status = "Success", remark = remark,
+    amount = row.cleared, returned = "0.00" })
 end
 
---- Clears a Pending purchase: what was held is paid.
+--- Clears a Pending purchase [A5]: all that is open, or `amount`, which may be more than that. With
+--- `final` false what is left stays open for the next clearing.
 ---@param platform table
 ---@param row table
----@param remark? string
-function purchases.clear(platform, row, remark)
-  move(platform, row, "balance", negative(held_by(row)))
-  finish(platform, row, "Success", remark)
-  tell(platform, row)
+---@param values { amount: string|nil, final: boolean|nil, remark: string|nil }
+---@return table|nil row
+---@return keysecure.emulator.Refusal|nil
+function purchases.clear(platform, row, values)
+  local open = open_of(row)
+  local amount = values.amount and ledger.plain(values.amount) or open
+  if money.compare(amount, "0") <= 0 then
+    return refuse(1004, "amount", "must be more than zero")
+  end
+  ledger.withdraw(platform, row, amount)
+  platform.store:update("consumptions", row, { cleared = money.add(row.cleared, amount) })
+  if values.final == false and money.compare(amount, open) < 0 then
+    ledger.hold(platform, row, money.subtract(row.held, amount))
+  else
+    finish(platform, row, values.remark)
+  end
+  ledger.tell(platform, row)
+  return row
 end
 
---- Lets a Pending purchase fail: what was held is free again.
+local function let_fail(platform, row, remark)
+  ledger.hold(platform, row, "0.00")
+  platform.store:update("consumptions", row, { status = "Fail", remark = remark })
+  ledger.tell(platform, row)
+end
+
+--- Lets a Pending purchase fail: what was held is free again. What has cleared in part can't fail.
 ---@param platform table
 ---@param row table
----@param remark? string
-function purchases.fail(platform, row, remark)
-  finish(platform, row, "Fail", remark)
-  tell(platform, row)
+---@param values { remark: string|nil }
+---@return table|nil row
+---@return keysecure.emulator.Refusal|nil
+function purchases.fail(platform, row, values)
+  if not ledger.is_zero(row.cleared) then
+    return refuse(4005, nil, "has cleared in part")
+  end
+  let_fail(platform, row, values.remark)
+  return row
 end
+
+-- Giving back ---------------------------------------------------------------------------------
 
 local function returnable(row, wanted)
-  local rest = money.subtract(row.amount, row.returned)
-  local amount = wanted and plain(wanted) or rest
+  local rest = row.status == "Pending" and open_of(row) or money.subtract(row.amount, row.returned)
+  local amount = wanted and ledger.plain(wanted) or rest
   if money.compare(amount, "0") <= 0 or money.compare(amount, rest) > 0 then
     return refuse(1004, "amount", "must be more than zero and at most what is left")
   end
   return amount
 end
 
+-- The record of what was given back, less what that costs.
 local function give_back(platform, row, amount, kind)
   platform.store:update("consumptions", row, { returned = money.add(row.returned, amount) })
-  local card = platform.store:find("cards", "card_no", row.card_no)
-  local back = record(platform, card, { type = kind, consume_relate_no = row.consume_no,
-    amount = amount, local_amount = amount, merchant_info = row.merchant_info,
-    status = "Success" })
-  tell(platform, back)
+  local card = card_of(platform, row)
+  local fee, list = "0.00", {}
+  if ledger.has_account(platform, row) then
+    fee, list = (kind == "Refund" and fees.of_refund or fees.of_reversal)(card, amount)
+    ledger.withdraw(platform, row, fee)
+  end
+  local back = ledger.record(platform, card, { type = kind, consume_relate_no = row.consume_no,
+    amount = amount, merchant_info = row.merchant_info, status = "Success", fee = fee,
+    fee_list = list })
+  ledger.tell(platform, back)
   return back
 end
 
---- Refunds a cleared purchase, or a part of it. The fee stays paid [A18].
+--- Refunds a cleared purchase, or a part of it. The fee that it cost stays paid [A18].
 ---@param platform table
 ---@param row table
 ---@param wanted? string  all that is left unless given
@@ -192,8 +219,23 @@ function purchases.refund(platform, row, wanted)
   if not amount then
     return nil, refusal
   end
-  move(platform, row, "balance", amount)
+  ledger.deposit(platform, row, amount)
   return give_back(platform, row, amount, "Refund")
+end
+
+-- What is left of a purchase that was reversed before it cleared.
+local function shrink(platform, row)
+  local open = open_of(row)
+  if not ledger.is_zero(open) then
+    local fee, list = fee_of(platform, row, money.add(open, row.cleared))
+    settle_fee(platform, row, fee, list)
+    ledger.hold(platform, row, money.add(open, fee))
+  elseif ledger.is_zero(row.cleared) then
+    let_fail(platform, row, "reversed")
+  else
+    finish(platform, row, "reversed in part")
+    ledger.tell(platform, row)
+  end
 end
 
 --- Reverses a purchase, or a part of it, before or after it cleared. A Pending one that is reversed
@@ -208,14 +250,11 @@ function purchases.reverse(platform, row, wanted)
   if not amount then
     return nil, refusal
   elseif row.status == "Success" then
-    move(platform, row, "balance", amount)
+    ledger.deposit(platform, row, amount)
     return give_back(platform, row, amount, "Reversal")
   end
-  move(platform, row, "held", negative(amount))
   local back = give_back(platform, row, amount, "Reversal")
-  if money.compare(row.returned, row.amount) == 0 then
-    purchases.fail(platform, row, "reversed")
-  end
+  shrink(platform, row)
   return back
 end
 

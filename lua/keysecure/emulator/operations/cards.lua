@@ -2,6 +2,7 @@
 local datetime = require "keysecure.datetime"
 local json = require "keysecure.emulator.json"
 local catalog = require "keysecure.emulator.catalog"
+local charges = require "keysecure.emulator.charges"
 local life = require "keysecure.emulator.life"
 local plastic = require "keysecure.emulator.plastic"
 local refuse = require "keysecure.emulator.refuse"
@@ -33,7 +34,7 @@ local function new_card(platform, call, product)
     card_unique_no = call.values.card_unique_no, card_type = call.values.card_type,
     cardholder_no = call.values.cardholder_no, card_name = product.name,
     package_name_en = product.package_name_en, package_name_cn = product.package_name_cn,
-    organization = product.organization, fee_detail = product.fee_detail,
+    organization = product.organization, offer = product.number,
   }
   for name, value in pairs(printed) do
     card[name] = value
@@ -55,6 +56,8 @@ operations["cards.apply"] = function(platform, call)
   product, refusal = product_for(call)
   if not product then
     return nil, refusal
+  elseif not charges.covers_opening(platform, holder, product) then
+    return refuse(3001) -- A32
   end
   local card = platform.store:insert("cards", new_card(platform, call, product))
   life.issue(platform, card)
@@ -71,8 +74,13 @@ operations["cards.list"] = function(platform, call)
   return rows
 end
 
+-- Fees are the offer's, not each card's own.
 operations["cards.detail"] = function(platform, call)
-  return platform:card(call)
+  local card, refusal = platform:card(call)
+  if not card then
+    return nil, refusal
+  end
+  return setmetatable({ fee_detail = catalog.offer_of(card).fee_detail }, { __index = card })
 end
 
 operations["cards.private_info"] = function(platform, call)

@@ -42,8 +42,7 @@ local function settle(how)
     if not row then
       return nil, refusal
     end
-    how(platform, row, call.values.remark)
-    return row
+    return how(platform, row, call.values)
   end
 end
 
