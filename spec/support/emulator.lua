@@ -105,6 +105,13 @@ function support.start(options)
   return self
 end
 
+--- Somebody else's emulator, or a platform: an address and its merchants by mode. Timestamps are so
+--- many milliseconds behind this machine's clock.
+function support.connect(address, merchants, margin)
+  return setmetatable({ address = address, emulator = { merchants = merchants }, tokens = {},
+    last = 0, margin = margin }, Peer)
+end
+
 function Peer:stop()
   self.emulator:stop()
 end
@@ -141,7 +148,7 @@ local function encrypted(secret, operation, values)
 end
 
 function Peer:headers(operation, merchant)
-  local headers = { Timestamp = string.format("%.0f", core.wall()),
+  local headers = { Timestamp = string.format("%.0f", core.wall() - (self.margin or 0)),
     ["Content-Type"] = "application/json" }
   if operation.auth ~= "none" then
     headers["Api-Key"] = self.emulator.merchants[merchant].api_key
