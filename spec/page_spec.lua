@@ -1,6 +1,7 @@
 -- The emulator's page in a real Chromium: somebody issues a card, buys, clears, refunds and breaks
 -- things, by clicks, while the page is never loaded again.
 local browser = require "spec.support.browser"
+local command = require "spec.support.command"
 local receivers = require "examples.support.receiver"
 local support = require "spec.support.client"
 
@@ -79,6 +80,21 @@ describe("the page in a browser #plain", function()
     assert.matches("keysecure simulate auth", (seen:text "#purchases .empty"))
     assert.matches("keysecure emulator %-%-callback%-url", (seen:text "#callbacks .empty"))
     assert.matches("Nothing is broken", (seen:text "#break .empty"))
+  end)
+
+  it("names commands that do what it says", function()
+    local path = os.tmpname()
+    local file = assert(io.open(path, "w"))
+    file:write("keysecure() { '", command.interpreter(), "' bin/keysecure \"$@\"; }\n",
+      seen:text "#people .empty pre", "\n")
+    file:close()
+    local pipe = assert(io.popen("sh " .. path .. " 2>&1"))
+    local said = pipe:read "*a"
+    pipe:close()
+    os.remove(path)
+    assert.matches("cardholder_unique_no +U%-1001", said)
+    seen:wait_text("#people", "U-1001")
+    seen:wait_text("#people", "Approved")
   end)
 
   it("issues a card, buys, clears and refunds, by clicks", function()

@@ -504,7 +504,8 @@ const showHints = () => {
     shell([], ["simulate auth", "--amount 12.50", "--card-no " + (card ? card.card_no : "C…")],
       card && card.merchant));
   showEmpty("#callbacks", ours(state.callbacks).length,
-    "keysecure listen --port 8788\nkeysecure emulator --callback-url http://127.0.0.1:8788/");
+    "export KEYSECURE_ENVIRONMENT=emulator KEYSECURE_MODE=" + (merchantOf(chosen).mode || "credit")
+    + "\nkeysecure listen --port 8788\nkeysecure emulator --callback-url http://127.0.0.1:8788/");
   showEmpty("#break", state.faults.length);
 };
 
