@@ -14,9 +14,10 @@ Lossy.__index = Lossy
 ---   "answer"   it is carried out, and its answer lost
 ---   "request"  it is lost on its way, kept, and arrives when `deliver` is called
 ---   "unsent"   no byte of it was written
+---   a table    the answer, from something that stands before the platform
 --- and may change the request.
 ---@param options table  of the transport
----@param rule fun(request: table, number: integer, self: table): string|nil
+---@param rule fun(request: table, number: integer, self: table): string|table|nil
 function lossy.new(options, rule)
   return setmetatable({ real = curl.new(options, script.new(core.now)), rule = rule, counts = {},
     held = {}, log = {} }, Lossy)
@@ -42,6 +43,8 @@ function Lossy:perform(request)
     return nil, LOST
   elseif fate == "unsent" then
     return nil, UNSENT
+  elseif type(fate) == "table" then
+    return fate
   end
   local answer, failure = self.real:perform(request)
   if fate == "answer" then
