@@ -3,6 +3,7 @@ local cjson = require "cjson"
 local core = require "keysecure.core"
 local cqueues = require "cqueues"
 local nginx = require "spec.support.nginx"
+local redis = require "spec.support.redis"
 local support = require "spec.support.webhook"
 
 local LOOP_LIMIT = 60 -- seconds
@@ -12,7 +13,7 @@ local HOOK = [[
 local counts = ngx.shared.counts
 local hook = assert(require("keysecure.webhook").new {
   api_key = "app", api_secret = "0123456789abcdef", budget = BUDGET, max_in_flight = 100,
-  store = require("keysecure.webhook.store.shdict").new "answers",
+  store = STORE,
   journal = function(entry)
     counts:incr("journal " .. entry.reason, 1, 0)
   end,
@@ -55,6 +56,22 @@ end)
 return hook
 ]]
 
+local SHDICT = [[require("keysecure.webhook.store.shdict").new "answers"]]
+
+-- lua-resty-redis, under the name that Debian gives it too.
+local REDIS = [[require("keysecure.webhook.store.redis").new {
+  connect = function()
+    local found, redis = pcall(require, "resty.redis")
+    redis = (found and redis or require "nginx.redis"):new()
+    redis:set_timeout(500)
+    local ok, err = redis:connect("127.0.0.1", PORT)
+    return ok and redis, err
+  end,
+  release = function(redis, failed)
+    if failed then redis:close() else redis:set_keepalive(10000, 100) end
+  end,
+}]]
+
 local SERVER = [[
   location = /hook { content_by_lua_block { require("hook"):serve() } }
   location = /small {
@@ -66,11 +83,12 @@ local SERVER = [[
   }
 ]]
 
-local function start(workers, budget)
+local function start(workers, budget, store)
   local port = nginx.free_port()
   return nginx.start {
     workers = workers,
-    files = { ["hook.lua"] = (HOOK:gsub("BUDGET", tostring(budget or 0.5))) },
+    files = { ["hook.lua"] = (HOOK:gsub("%u%u%u%u%u+", { BUDGET = tostring(budget or 0.5),
+      STORE = store or SHDICT })) },
     http = [[
       lua_shared_dict answers 10m;
       lua_shared_dict counts 10m;
@@ -227,37 +245,81 @@ nginx.describe("a webhook in OpenResty", function()
   end)
 end)
 
-nginx.describe("webhooks of four workers", function()
-  it("call the handler once for each purchase and message, and all say the same", function()
-    local server = start(4, 0.79)
-    local answers, functions, known = {}, {}, {}
-    for i = 1, 100 do
-      known[i] = support.purchase { type = "Brief", consume_no = "D" .. i }
-      for copy = 1, 3 do
-        functions[#functions + 1] = function()
-          answers[i .. "." .. copy] = auth(server, known[i])
-        end
-      end
+-- Pushes that are not taken come again.
+local function push_until_taken(server, id)
+  for _ = 1, 100 do
+    local headers, body = support.request("Consumption", { consume_no = id }, nil, id)
+    if select(2, post(server, headers, body)).code == 0 then
+      return
+    end
+    cqueues.sleep(0.02)
+  end
+end
+
+-- Asks `servers` by turns about so many purchases, each three times at once, and pushes as many
+-- messages twice. Each must be handled once, and answered alike.
+local function storm(servers, purchases)
+  local answers, functions = {}, {}
+  for i = 1, purchases do
+    local data = support.purchase { type = "Brief", consume_no = "D" .. i }
+    for copy = 1, 3 do
+      local server = servers[(i + copy) % #servers + 1]
       functions[#functions + 1] = function()
-        for _ = 1, 30 do -- what is not taken comes again
-          local headers, body = support.request("Consumption", { consume_no = "D" .. i }, nil,
-            "push-" .. i)
-          if select(2, post(server, headers, body)).code == 0 then
-            break
-          end
-          cqueues.sleep(0.02)
-        end
+        answers[i .. "." .. copy] = auth(server, data)
       end
-      functions[#functions + 1] = functions[#functions]
+      functions[#functions + 1] = copy < 3 and function()
+        push_until_taken(server, "push-" .. i)
+      end or nil
     end
-    at_once(functions)
-    for i = 1, 100 do
-      assert.equal(1, count(server, "handled D" .. i))
-      assert.equal(1, count(server, "handed push-" .. i))
-      for copy = 2, 3 do
-        assert.equal(answers[i .. ".1"], answers[i .. "." .. copy])
-      end
+  end
+  at_once(functions)
+  local function total(of)
+    local sum = 0
+    for _, server in ipairs(servers) do
+      sum = sum + count(server, of)
     end
+    return sum
+  end
+  for i = 1, purchases do
+    assert.equal(1, total("handled D" .. i))
+    assert.equal(1, total("handed push-" .. i))
+    assert.is_true(answers[i .. ".1"])
+    assert.is_true(answers[i .. ".2"] and answers[i .. ".3"])
+  end
+end
+
+nginx.describe("webhooks that share a store", function()
+  it("answer alike in four workers with a shared dict", function()
+    local server = start(4, 0.79)
+    storm({ server }, 40)
+    assert.equal(0, count(server, "errors"))
     server:stop()
+  end)
+
+  it("answer alike in two nginx with Redis", function()
+    local database = redis.start()
+    local store = REDIS:gsub("PORT", tostring(database.port))
+    local servers = { start(2, 0.79, store), start(2, 0.79, store) }
+    storm(servers, 40)
+    for _, server in ipairs(servers) do
+      assert.equal(0, count(server, "errors"))
+      assert.same({}, server:logged("error", "crit"))
+      server:stop()
+    end
+    database:stop()
+  end)
+
+  it("decline while Redis is away, in time, and go on when it is back", function()
+    local database = redis.start()
+    local server = start(1, 0.5, (REDIS:gsub("PORT", tostring(database.port))))
+    assert.is_true((auth(server, support.purchase())))
+    database:halt()
+    assert.is_false((auth(server, support.purchase())))
+    assert.is_true(count(server, "errors") > 0)
+    assert.equal(1, count(server, "journal store"))
+    database:launch()
+    assert.is_true((auth(server, support.purchase())))
+    server:stop()
+    database:stop()
   end)
 end)
