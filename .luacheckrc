@@ -3,7 +3,7 @@ max_line_length = 100
 ignore = { "212/_.*", "212/self" }
 files["spec"].std = "max+busted"
 for _, path in ipairs { "lua/keysecure/host/openresty", "lua/keysecure/transport/resty",
-  "spec/support/nginx_run" } do
+  "lua/keysecure/token_store/shdict", "spec/support/nginx_run" } do
   files[path .. ".lua"].read_globals = { "ngx" }
 end
 exclude_files = { "build", "lua_modules", ".luarocks" }
