@@ -6,4 +6,5 @@ for _, path in ipairs { "lua/keysecure/host/openresty", "lua/keysecure/transport
   "lua/keysecure/token_store/shdict", "spec/support/nginx_run" } do
   files[path .. ".lua"].read_globals = { "ngx" }
 end
+files["examples/openresty/app.lua"].globals = { "ngx" }
 exclude_files = { "build", "lua_modules", ".luarocks" }

@@ -347,7 +347,7 @@ nginx.describe("the pump", function()
       return results
     ]]
     assert.equal(5, #results)
-    assert.equal(1, #server:logged "alert")
+    assert.is_true(#server:logged "alert" >= 1)
   end)
 
   it("is done by those who wait, where nginx refuses its timer", function()

@@ -166,6 +166,14 @@ static int core_openssl_error(lua_State *L) {
     return 1;
 }
 
+/* core.forget_openssl_errors(): empties that queue, after code of others that leaves something in
+ * it (libcurl does where a handshake fails), before nginx takes that for a fault of its own. */
+static int core_forget_openssl_errors(lua_State *L) {
+    (void)L;
+    ERR_clear_error();
+    return 0;
+}
+
 /* Another major version has the same names with other structures behind them. OpenResty ships its
  * own libcrypto, so that two of them meet is more than a theory. */
 static void check_libcrypto(lua_State *L) {
@@ -191,6 +199,7 @@ int luaopen_keysecure_core(lua_State *L) {
         {"read_envelope", core_read_envelope},
         {"member", core_member},
         {"openssl_error", core_openssl_error},
+        {"forget_openssl_errors", core_forget_openssl_errors},
         {NULL, NULL},
     };
     check_libcrypto(L);

@@ -387,11 +387,27 @@ end
 
 local function is_up(self)
   local connection = require "cqueues.socket".connect { host = "127.0.0.1", port = self.port }
-  local up = connection and connection:connect(1)
-  if connection then
-    connection:close()
-  end
+  connection:onerror(function(_, _, code)
+    return code
+  end)
+  local up = connection:connect(1)
+  connection:close()
   return up
+end
+
+--- Another server than ours, to be asked by `get`.
+---@param port string
+function nginx.at(port)
+  return setmetatable({ port = port, address = "http://127.0.0.1:" .. port, dir = "" }, Server)
+end
+
+--- Waits until something listens on `port`.
+---@param port string
+function nginx.wait_for(port)
+  local server = nginx.at(port)
+  server:wait(function()
+    return is_up(server)
+  end, "nobody listens on " .. port)
 end
 
 -- True once it listens, or why it never will.

@@ -8,6 +8,7 @@
 -- transport "curl" somebody must step the engine, since nginx takes no descriptor but its own: the
 -- pump, one timer of the worker while something is in flight and none when nothing is. Where nginx
 -- grants no timer, or what pumps is ended half-way, one of those who wait pumps in its place.
+local core = require "keysecure.core"
 local errors = require "keysecure.errors"
 local tasks = require "keysecure.host.tasks"
 
@@ -16,6 +17,7 @@ local Openresty = tasks.class()
 local openresty = { class = Openresty }
 
 local QUICK, SLOW = 0.001, 0.005 -- seconds between two steps, while things move and when they don't
+local AT_ONCE = 16 -- results for a step: whoever gets one goes on before nginx looks elsewhere
 local PATIENCE = 250 -- milliseconds without a step, after which one who waits pumps
 local SPARE_MAX = 1000
 
@@ -118,6 +120,7 @@ function Openresty:moved()
 end
 
 function Openresty:close()
+  core.forget_openssl_errors() -- the engine has closed its connections
   tasks.base.close(self)
   self:wake_resting(false)
   for task in pairs(self.limited) do
@@ -183,8 +186,10 @@ end
 function Waiter:wait()
   local host = self.host
   while not self.woken do
-    if not host:wait_at(self.semaphore, host.now() + PATIENCE) and not self.woken then
-      host:look_after(self)
+    if host:wants_pump() then
+      host:pump_until(self)
+    else
+      host:wait_at(self.semaphore, host.now() + PATIENCE)
     end
   end
   host:put_back(self.semaphore)
@@ -202,53 +207,66 @@ end
 
 -- The pump ---------------------------------------------------------------------------------------
 
+-- libcurl leaves what it says of a failed handshake on OpenSSL's queue, where nginx, whose own TLS
+-- looks into the same one, would find it.
+function Openresty:step_engine()
+  self.engine:step(0)
+  core.forget_openssl_errors()
+end
+
 -- Steps the engine until nothing is in flight, or `waiter` has what it waits for.
 function Openresty:pump(waiter)
   local pause = QUICK
+  self.pumping = true
   while self.engine:pending() > 0 and not (waiter and waiter.woken) do
     self.beat = self.now()
-    self.engine:step(0)
-    local moved = false
-    while self:take_result() do
-      moved = true
+    self:step_engine()
+    local handed_out = 0
+    while handed_out < AT_ONCE and self:take_result() do
+      handed_out = handed_out + 1
     end
-    pause = moved and QUICK or math.min(pause * 1.5, SLOW)
+    pause = handed_out > 0 and QUICK or math.min(pause * 1.5, SLOW)
     ngx.sleep(pause)
   end
-end
-
--- `premature` says that the worker is going; it waits for its requests, which wait for this.
-local function pump_in_timer(_, self)
-  self:pump()
   self.pumping = false
 end
 
-function Openresty:has_pump()
-  return self.pumping and self.now() - self.beat <= PATIENCE
+local function pump_in_timer(_, self)
+  self:pump()
 end
 
+-- Lets a timer pump. Not in a worker on its way out: nginx would miss what ngx_lua keeps of it.
 function Openresty:start_pump()
   self.beat = self.now()
-  self.pumping = ngx.timer.at(0, pump_in_timer, self) ~= nil
+  self.pumping = not ngx.worker.exiting() and ngx.timer.at(0, pump_in_timer, self) ~= nil
+end
+
+-- Whether something is in flight and nobody pumps. A timer may have been refused; one that was
+-- granted is dropped without a word to us where lua_max_running_timers is reached; and a request
+-- that pumped may have been ended over it.
+function Openresty:wants_pump()
+  return self.engine ~= nil and self.engine:pending() > 0
+    and not (self.pumping and self.now() - self.beat <= PATIENCE)
 end
 
 --- Something was begun: it goes out at once, and the pump sees to the rest.
 function Openresty:changed()
   if self.engine and self.engine:pending() > 0 then
-    self.engine:step(0)
-    if not self:has_pump() then
+    self:step_engine()
+    if self:wants_pump() then
       self:start_pump()
     end
   end
 end
 
--- Called now and then by each who waits. A timer may be refused, and one that was granted is
--- dropped without a word to us where lua_max_running_timers is reached.
-function Openresty:look_after(waiter)
-  if self.engine and not self:has_pump() then
-    self:pump(waiter)
-    if self.engine:pending() > 0 then
-      self:start_pump()
+-- One who waits pumps, and then finds another.
+function Openresty:pump_until(waiter)
+  self:pump(waiter)
+  if self.engine:pending() > 0 then
+    self:start_pump()
+    local _, next_one = next(self.awaited)
+    if next_one and not self.pumping then
+      next_one.semaphore:post()
     end
   end
 end
