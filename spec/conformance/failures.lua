@@ -58,10 +58,17 @@ return {
     equal(true, core.seconds() - started < 4, "ended before the answer came")
   end },
 
-  { "no answer to a write in time: nobody knows", function(ks, world)
+  { "no answer in time to a write that can't be looked up: nobody knows", function(ks, world)
+    slow(world, "simulate.auth", 3)
+    failed({ kind = "timeout", outcome = "unknown", attempts = 1 },
+      ks.simulate:auth({ card_no = "C1", amount = "1.00" }, { timeout = 0.2 }))
+  end },
+
+  { "no answer in time to a write that can be looked up: it is", function(ks, world)
     must(ks.cards:packages())
     slow(world, "cardholders.apply", 3)
-    failed({ kind = "timeout", outcome = "unknown" }, apply(ks, world, { timeout = 0.2 }))
+    local holder = must(apply(ks, world, { timeout = 1 }))
+    equal("found", require "keysecure".how(holder).settled, "settled")
   end },
 
   { "a platform that is gone", options = { address = "http://127.0.0.1:1" }, function(ks)

@@ -11,6 +11,13 @@ local support = {}
 local World = {}
 World.__index = World
 
+--- The world around an emulator that somebody has started. `last`: the last number that a unique
+--- text of it bears.
+function support.attach(handle, last)
+  return setmetatable({ emulator = handle, clients = {}, last = last or 0,
+    address = handle.address, merchants = handle.merchants }, World)
+end
+
 --- Starts an emulator where nothing takes time unless asked to, and a client in each mode: `ks` and
 --- `authorization`.
 ---@param options? table  of keysecure.emulator.start
@@ -19,9 +26,7 @@ function support.start(options)
   for name, value in pairs(options or {}) do
     given[name] = value
   end
-  local self = setmetatable({ emulator = assert(emulator.start(given)), clients = {}, last = 0 },
-    World)
-  self.address, self.merchants = self.emulator.address, self.emulator.merchants
+  local self = support.attach(assert(emulator.start(given)))
   self.ks = self:client()
   self.authorization = self:client { mode = "authorization" }
   return self
