@@ -146,8 +146,10 @@ describe("sharing a token", function()
       local call, action = seek()
       assert.equal("send", action)
       calls.answer(world, call, calls.refusal(1005), { date = false })
+      world.monotonic = world.monotonic + 500
+      assert.is_false((shared:ask "load"))
       shared:share(call)
-      world.monotonic = world.monotonic + 1001
+      world.monotonic = world.monotonic + 501
     end
     assert.equal(3, asked)
     assert.equal(1, #told)
@@ -356,6 +358,45 @@ describe("clients that share a token store", function()
       assert.equal(refused, world:stats().codes["1005"] or 0)
       assert.equal(0, counted.future_timestamps)
       assert.equal(1, counted.total)
+    end
+  end)
+
+  it("show nothing of it in errors, events and when printed", function()
+    local token
+    local carrier = world:client().transport
+    local said = {}
+    local function say(value)
+      said[#said + 1] = tostring(value)
+      for name, part in pairs(type(value) == "table" and value or {}) do
+        said[#said + 1] = tostring(name) .. "=" .. tostring(part)
+      end
+    end
+    local texts = {}
+    local store = setmetatable({
+      load = function(_, key) error("cannot load " .. key) end,
+      save = function(_, _, text) texts[#texts + 1] = text error("cannot save " .. text) end,
+    }, { __index = memory.new() })
+    for _, method in ipairs { "load", "none" } do
+      store.load = method == "load" and store.load or nil
+      local ks = world:client { token_store = store, on_event = say, transport = {
+        perform = function(_, request)
+          token = request.headers["Access-Token"] or token
+          return carrier:perform(request)
+        end,
+      } }
+      assert(ks.cards:packages())
+      say(support.refused({ code = 2002 }, ks.cardholders:info { cardholder_no = "U0" }))
+      for _, value in ipairs { ks, ks.core, ks.shared_token, ks.options.token_store } do
+        said[#said + 1] = tostring(value)
+      end
+    end
+    assert.is_true(#texts >= 1 and #token > 20)
+    local all = table.concat(said, "\n") .. table.concat(texts, "\n")
+    assert.matches("cannot load", all)
+    assert.matches("cannot save", all)
+    local merchant = world.merchants.credit
+    for _, secret in ipairs { token, merchant.api_key, merchant.api_secret } do
+      assert.is_nil(all:find(secret, 1, true))
     end
   end)
 

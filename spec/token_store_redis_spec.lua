@@ -92,6 +92,20 @@ describe("the token store in Redis #plain", function()
       assert.equal(before + 1, received())
     end)
 
+    it("leaves a kept connection to the process that made it", function()
+      local client, own = raw(), core.pid
+      local function received()
+        return tonumber(client:info("stats").stats.total_connections_received)
+      end
+      store:load(KEY)
+      local before = received()
+      finally(function() core.pid = own end)
+      core.pid = function() return own() + 1 end -- what a forked child would be told
+      store:load(KEY)
+      store:load(KEY)
+      assert.equal(before + 1, received())
+    end)
+
     it("connects again where the kept connection is gone", function()
       assert.is_true(store:save(KEY, "text", 60))
       for _ = 1, 3 do

@@ -15,10 +15,11 @@
 -- wrote into it is not believed. They are printable ASCII without spaces, at most `MAX_TEXT` bytes
 -- long; a key is 32 hex digits, and tells neither the Api-Key nor the address.
 --
--- Methods may yield, where the client's host lets them. Whatever goes wrong in the world is
--- `nil, err` with a text that holds no secret; then, and where a method raises, the client fetches
--- a token by itself, as without a store. A method must give up in time: a call waits for it. All of
--- them are called at the few moments when a token is wanted, never for each call.
+-- Methods may yield, where the client's host lets them (not under PUC Lua 5.1, which can't yield
+-- out of a protected call). Whatever goes wrong in the world is `nil, err` with a text that holds
+-- no secret; then, and where a method raises, the client fetches a token by itself, as without a
+-- store. A method must give up in time: a call waits for it. All of them are called at the few
+-- moments when a token is wanted, never for each call.
 --
 -- `load(key)` returns the text that was saved under the key last, by whomever; `nil` alone where
 -- there is none, where its time is over, and where what is there can't be trusted.
