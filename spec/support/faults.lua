@@ -3,9 +3,10 @@
 local calls = require "spec.support.matrix_calls"
 local matrix = require "spec.support.matrix"
 
-local LETTERS = { ok = "o", settled = "s", not_sent = "n", refused = "r", unknown = "u",
-  misled = "m", error = "e" }
+local LETTERS = { ok = "o", settled = "s", not_sent = "n", refused = "r", found = "f", absent = "a",
+  unknown = "u", misled = "m", error = "e" }
 local SURE = { ok = true, settled = true, not_sent = true, refused = true }
+local SURE_LATER = { found = true, absent = true }
 
 local LEGEND = [[
 Each column is a write, or a read behind the bar. Of its two groups the left one is direct, the
@@ -13,6 +14,7 @@ right one behind TLS; in a group the fault strikes the request for a token, the 
 second attempt (after a refusal with 1009).
   o  ok        exactly one row, as asked       s  settled   likewise, found by looking it up
   n  not_sent  none                            r  refused   none
+  f  unknown, found by asking later            a  unknown, told later that it is absent
   u  unknown   at most one                     m  misled    refused only by its own repetition
   e  a read that ended in an error             !  VIOLATION of what was just said
   .  there is no such case
@@ -28,7 +30,7 @@ local function wanted(fault, names)
 end
 
 local function letter(cell)
-  return not cell and "." or cell.violation and "!" or LETTERS[cell.outcome]
+  return not cell and "." or cell.violation and "!" or LETTERS[cell.later or cell.outcome]
 end
 
 -- The cells of a row by operation, way and attempt.
@@ -82,7 +84,8 @@ local function tally(sum, cells)
         cell.operation, cell.attempt, cell.way, cell.violation)
     end
     sum.worst = math.max(sum.worst, cell.overrun)
-    sum.sure = sum.sure + (not cell.read and not cell.violation and SURE[cell.outcome] and 1 or 0)
+    sum.sure = sum.sure + (not cell.read and SURE[cell.outcome] and 1 or 0)
+    sum.sure_later = sum.sure_later + (SURE_LATER[cell.later] and 1 or 0)
   end
 end
 
@@ -105,15 +108,17 @@ local function print_sum(sum)
   print(("%d writes: %s"):format(sum.writes.cells, outcomes(sum.writes)))
   print(("%d reads: %s"):format(sum.reads.cells, outcomes(sum.reads)))
   print(("%d cells where time was over before the fault could strike"):format(sum.missed))
-  print(("%d violations; %.1f %% of the writes end in a sure outcome"):format(#sum.violations,
-    100 * sum.sure / math.max(1, sum.writes.cells)))
+  local writes = math.max(1, sum.writes.cells)
+  print(("%d violations"):format(#sum.violations))
+  print(("%.1f %% of the writes end in a sure outcome, %.1f %% have one when asked about later")
+    :format(100 * sum.sure / writes, 100 * (sum.sure + sum.sure_later) / writes))
   print(("no call was over its time-out by more than %d ms"):format(
     math.max(0, math.ceil(sum.worst))))
 end
 
 local function main(names)
   local sum = { writes = { cells = 0 }, reads = { cells = 0 }, missed = 0, violations = {},
-    worst = -math.huge, sure = 0 }
+    worst = -math.huge, sure = 0, sure_later = 0 }
   local m = matrix.start(matrix.script)
   print_head()
   for _, fault in ipairs(matrix.faults) do

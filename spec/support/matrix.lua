@@ -8,9 +8,11 @@
 -- What must hold:
 --   * ok: there is exactly one row, as it was asked for, and the client returned that one;
 --   * not_sent, refused: there is none of this call;
---   * unknown: there is at most one;
+--   * unknown: there is at most one; and asked later, when the network is well again and the lost
+--     request too old to be let in, `err:settle` says truly whether there is;
 --   * never two, and the platform never did it twice, but where the network itself repeated it;
---   * a read gives the right value or an error.
+--   * a read gives the right value or an error;
+--   * whoever shows a bad certificate is given nothing.
 --
 -- One thing no client can see through: a network that repeats a request and shows the platform's
 -- answer to the repetition, "taken already". Such a cell is called misled, and counted by itself.
@@ -18,8 +20,9 @@
 -- The host under test is a parameter: a table with `start(options)`, whose result has
 -- `perform(calls)`, which makes all calls at the same time, in that host's way, and `close()`. A
 -- call is { operation, fields, timeout }, plain data, and so may go to another process; what comes
--- back for each, in order, is { value } or { err } and the `milliseconds` that it took. An err has
--- the fields of keysecure.Error.
+-- back for each, in order, is { value } or { err }, the `milliseconds` that it took, and `settled`
+-- of keysecure.how. An err has the fields of keysecure.Error. `settle(results)`, which a host may
+-- do without, settles the errors of those results and leaves what came of it in `later`.
 local api = require "keysecure.api"
 local core = require "keysecure.core"
 local keysecure = require "keysecure"
@@ -33,7 +36,9 @@ local matrix = {}
 local PATIENCE = 5 -- seconds for a call whose answer comes, be it a wrong one
 local IMPATIENCE = 0.3 -- seconds for one whose fault is silence
 local PERSISTENCE = 0.6 -- seconds for one whose fault stays
-local SEARCH = 1.5 -- seconds for one that is looked for in vain
+local SEARCH = 0.6 -- seconds for one that is looked for in vain
+local SETTLING = 10 -- seconds
+local OUTDATED = 120 -- seconds after which no Timestamp is good, nor what it let in under way
 local MAX_RESPONSE = 65536
 
 --- How the network is gone through.
@@ -44,7 +49,8 @@ matrix.ways = { "direct", "tls" }
 local function timed(ks, call)
   local started = core.now()
   local value, err = ks:call(call.operation, call.fields, { timeout = call.timeout })
-  return { value = value, err = err, milliseconds = core.now() - started }
+  return { value = value, err = err, milliseconds = core.now() - started,
+    settled = keysecure.how(value).settled }
 end
 
 matrix.script = {
@@ -56,6 +62,12 @@ matrix.script = {
           return timed(ks, call)
         end)
         return results
+      end,
+      settle = function(_, results)
+        ks:parallel(#results, results, function(result)
+          local value, err = result.err:settle { timeout = SETTLING }
+          result.later = { value = value, err = err }
+        end)
       end,
       close = function()
         ks:close()
@@ -72,7 +84,9 @@ matrix.script = {
 ---@field attempt integer  the one that the fault strikes; 0: the request for a token
 ---@field way string
 ---@field read boolean
----@field outcome string   "ok", "not_sent", "refused", "unknown", "misled"; of a read "ok", "error"
+---@field outcome string   "ok", "settled" (within the call), "not_sent", "refused", "unknown",
+---  "misled"; of a read "ok" or "error"
+---@field later? string    what became of an unknown one: "found", "absent", "unknown"
 ---@field violation? string
 ---@field struck boolean   whether the fault came to be; a time-out may have come before it
 ---@field overrun number   milliseconds past its time-out
@@ -160,6 +174,26 @@ local function marks_of(cells)
   return marks, paths
 end
 
+-- Settles what ended unknown: at once, as some is found already; and twice more when so much time
+-- has passed on the server that a row which isn't there won't come. The first of these looks brings
+-- the new time, the second knows it.
+function Matrix:settle(session, cells, results)
+  local open = {}
+  for i, result in ipairs(results) do
+    if not cells[i].read and result.err and result.err.outcome == "unknown" then
+      open[#open + 1] = result
+    end
+  end
+  if #open == 0 or not session.settle then
+    return
+  end
+  session:settle(open)
+  self.world:control("POST", "clock", { skew = OUTDATED })
+  session:settle(open)
+  session:settle(open)
+  self.world:control("POST", "clock", { skew = 0 })
+end
+
 -- All cells at the same time over one link.
 function Matrix:lane(fault, way, attempts)
   local cells = self:prepare(fault, way, attempts)
@@ -175,6 +209,8 @@ function Matrix:lane(fault, way, attempts)
   local marks, paths = marks_of(cells)
   link:arm { fault = fault.name, marks = marks, paths = paths }
   local results = session:perform(requests_of(cells, timeout))
+  link:calm()
+  self:settle(session, cells, results)
   local report = link:calm()
   local state = self.world:control("GET", "state")
   for i, cell in ipairs(cells) do
@@ -243,22 +279,49 @@ local function truth_of(cell, note, state)
   return found, as_asked
 end
 
+local function judge_ok(cell, found, value)
+  return found == 0 and "ok, and nothing is there"
+    or not cell.call.is(value) and "ok, with a wrong value" or nil
+end
+
+local LATER = { refused = "absent", unknown = "unknown" }
+
+-- What is asked about later must be told as it is.
+local function judge_later(cell, found, later)
+  if later.value ~= nil then
+    cell.later = "found"
+    return judge_ok(cell, found, later.value)
+  end
+  cell.later = LATER[later.err.outcome]
+  if cell.later == "absent" then
+    return found > 0 and "said to be absent, and it was done" or nil
+  elseif api.operations[cell.operation].settle then
+    return "could not be settled: " .. tostring(later.err)
+  end
+end
+
+local function judge_failure(cell, fault, found, result)
+  if cell.outcome == "unknown" then
+    return result.later and judge_later(cell, found, result.later) or nil
+  elseif cell.outcome == "refused" and fault.shows_repetition and found > 0 then
+    cell.outcome = "misled"
+  elseif found > 0 then
+    return cell.outcome .. ", and it was done: " .. tostring(result.err)
+  end
+end
+
 local function judge_write(cell, fault, result, note, state)
   local found, as_asked = truth_of(cell, note, state)
-  cell.outcome = result.err and result.err.outcome or "ok"
   local allowed = fault.reaches == "twice" and cell.kind.repeatable and 2 or 1
+  cell.outcome = result.err and result.err.outcome or result.settled and "settled" or "ok"
   if found > allowed or note.executed > allowed then
     return ("done %d times"):format(math.max(found, note.executed))
   elseif not as_asked then
     return "not what was asked"
-  elseif cell.outcome == "ok" then
-    return found == 0 and "ok, and nothing is there"
-      or not cell.call.is(result.value) and "ok, with a wrong value" or nil
-  elseif cell.outcome == "refused" and fault.shows_repetition and found > 0 then
-    cell.outcome = "misled"
-  elseif cell.outcome ~= "unknown" and found > 0 then
-    return cell.outcome .. ", and it was done: " .. tostring(result.err)
+  elseif result.err then
+    return judge_failure(cell, fault, found, result)
   end
+  return judge_ok(cell, found, result.value)
 end
 
 --- Fills a cell in.
@@ -267,8 +330,13 @@ function matrix.judge(cell, fault, result, report, state, timeout)
   local struck = cell.attempt > 0 and note or report.notes[TOKEN_MARK]
   cell.err, cell.milliseconds = result.err, result.milliseconds
   cell.overrun = result.milliseconds - timeout * 1000
+  cell.outcome = "error"
   cell.struck = (fault.gate and report.struck or struck.struck) > 0
   cell.reused = struck.reused
+  if fault.certificate and struck.requests >= math.max(cell.attempt, 1) then
+    cell.violation = "given to somebody with a bad certificate"
+    return
+  end
   if cell.read then
     cell.violation = judge_read(cell, result)
   else
