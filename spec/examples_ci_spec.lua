@@ -35,7 +35,7 @@ describe("examples/ci #plain", function()
   it("runs from busted, on an emulator of its own that forgets between tests", function()
     local output, status = busted_in "examples/ci"
     assert.equal(0, status, output)
-    assert.matches("ok 4 ", output)
+    assert.matches("ok 5 ", output)
     assert.is_nil(output:find "not ok")
   end)
 

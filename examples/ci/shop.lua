@@ -1,17 +1,18 @@
 -- The program under test: gives each customer a card with some money on it.
 local shop = {}
 
--- A platform that is down or in trouble is worth another try later; a refusal is not.
+-- A platform that can't be reached is worth another try later; a refusal is not, and what may have
+-- happened is looked up first.
 local function failure(err)
-  return { message = tostring(err), again = err.outcome ~= "refused" or err.code == 1001,
-    settled = err.outcome ~= "unknown" }
+  return { message = tostring(err), again = err.outcome == "not_sent",
+    unknown = err.outcome == "unknown" }
 end
 
 --- Issues a card to a customer.
 ---@param ks keysecure.Client
 ---@param customer { number: string, share_token: string, amount: string }
 ---@return keysecure.Card|nil card
----@return { message: string, again: boolean, settled: boolean }|nil failure
+---@return { message: string, again: boolean, unknown: boolean }|nil failure
 function shop.issue(ks, customer)
   local holder, err = ks.cardholders:apply {
     cardholder_unique_no = "U-" .. customer.number, sumsub_share_token = customer.share_token }

@@ -32,11 +32,18 @@ describe("shop.issue", function()
     assert.equal(0, #platform.state().cards)
   end)
 
-  it("tries again later when the platform is in trouble", function()
-    platform.fault { operation = "cards.apply", code = 1001 }
+  it("does not try again what the platform refuses", function()
+    platform.fault { operation = "cards.apply", code = 4003 }
     local card, failure = shop.issue(ks, customer)
     assert.is_nil(card)
-    assert.is_true(failure.again)
-    assert.equal(0, #platform.state().cards)
+    assert.matches("code 4003", failure.message)
+    assert.is_false(failure.again)
+  end)
+
+  it("issues one card where the answer is lost", function()
+    platform.fault { operation = "cards.apply", answer = "closed", after = true }
+    local card = assert(shop.issue(ks, customer))
+    assert.equal(card.card_no, platform.state().cards[1].card_no)
+    assert.equal(1, #platform.state().cards)
   end)
 end)
