@@ -83,7 +83,7 @@ end
 --- Finds a row by the number that you gave it, such as after a crash that left it in doubt whether
 -- it was made: `ks.accounts:settle { transfer_unique_no = "T-1" }` is the same. Other fields of the
 -- operation may be given; the row must have them so. `since`: the earliest moment at which it can
--- have been made, Unix seconds; 89 days ago where you don't say.
+-- have been made, Unix seconds; 87 days ago where you don't say.
 ---@param name string  "cardholders.apply", "cards.apply" or "accounts.transfer"
 ---@param fields table
 ---@param options? {timeout: number?, timezone: string?}

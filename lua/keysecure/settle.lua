@@ -28,6 +28,7 @@ local PROCESSING = 10000 -- milliseconds until what was let in shows in lists [A
 local FIRST_PAUSE, LAST_PAUSE = 250, 5000 -- milliseconds between looks, doubling
 local RESEND_TIME = 1000 -- milliseconds without which it isn't sent again
 local WAIT_TIMEOUT = 120 -- seconds
+local LOOK_BACK = (api.window_days - 3) * 86400 -- seconds: one window, with a day on either side
 
 ---@class keysecure.SettlingDoubt: keysecure.Doubt
 ---@field kind? string     of the error that the call ended with
@@ -342,8 +343,7 @@ function settle.find(client, operation, fields, options)
     return nil, invalid
   end
   local doubt = new_doubt(client, operation, fields, options)
-  doubt.since = fields.since or math.floor(select(2, client.now()) / 1000)
-    - (api.window_days - 1) * 86400
+  doubt.since = fields.since or math.floor(select(2, client.now()) / 1000) - LOOK_BACK
   local deadline = client.now() + (options.timeout or client.options.timeout) * 1000
   local verdict, value = doubt:look(deadline)
   doubt.stamp = latest_time(client)
