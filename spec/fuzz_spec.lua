@@ -2,7 +2,7 @@
 -- inputs. Tagged #asan, which is the one flavour that has these programs.
 local lfs = require "lfs"
 
-local TARGETS = { "json", "signature", "cipher", "call" }
+local TARGETS = { "json", "signature", "webhook", "cipher", "call" }
 
 local function files_of(target)
   local folder, paths = "fuzz/corpus/" .. target, {}

@@ -21,7 +21,9 @@ static verifier_box *new_box(lua_State *L) {
 
 /* Adds the app_id (or nil) and the secret at `index`; answers what is on the top of the stack. */
 static int add_key(lua_State *L, verifier_box *box, int index) {
-    ks_span app_id = lua_isnil(L, index) ? (ks_span){0} : ks_lua_check_span(L, index);
+    ks_span app_id = {0};
+    if (!lua_isnil(L, index))
+        app_id = ks_lua_check_span(L, index);
     ks_span secret = ks_lua_check_span(L, index + 1);
     luaL_argcheck(L, secret.size > 0, index + 1, "the secret is empty");
     if (box->verifier == NULL || !ks_verifier_add(box->verifier, app_id, secret))
