@@ -152,12 +152,11 @@ describe("a shared token", function()
       calls.next(other, call)
       calls.answer(other, call, calls.token_body(other, "token-2")) -- and could not save it
       call:shared()
-      calls.next(other, call)
-      assert.equal("seek", (calls.answer(other, call, calls.refusal(1006)) == "done"
-        and calls.next(other, calls.begin(other))))
-      local again = calls.begin(other)
-      calls.next(other, again)
+      assert.equal("token-2", used_token(other, call))
+      assert.equal("done", (calls.answer(other, call, calls.refusal(1007))))
+      local again = seeking(other)
       assert.is_false(adopt(other, again, text))
+      assert.equal("seek", (calls.next(other, again)))
     end)
   end)
 
