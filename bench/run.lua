@@ -4,7 +4,7 @@ local cjson = require "cjson"
 local root = arg[0]:match("^(.*)/bench/run%.lua$") or "."
 package.path = root .. "/?.lua;" .. package.path
 
-local NAMES = { "calls", "openresty", "crypto", "authorization", "hosts" }
+local NAMES = { "calls", "openresty", "crypto", "authorization", "hosts", "emulator" }
 
 local chosen = #arg > 0 and { (table.unpack or unpack)(arg) } or NAMES
 local all = {}

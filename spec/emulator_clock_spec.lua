@@ -1,5 +1,7 @@
 -- Time is yours: the clock is moved, set wrong, and what falls due on the way happens.
+local api = require "keysecure.api"
 local core = require "keysecure.core"
+local datetime = require "keysecure.datetime"
 local support = require "spec.support.emulator"
 
 local DAY = 86400
@@ -109,6 +111,18 @@ describe("the emulator's clock", function()
     assert.equal(early, of_day(next_day))
   end)
 
+  it("bounds a window to the second, both ends included", function()
+    assert(peer:control("POST", "config", { kyc_delay = 0 }))
+    peer:holder()
+    local made = math.floor(peer:control("GET", "state").cardholders[1].time / 1000)
+    local function count(from, to)
+      return #peer:ok("cardholders.list", {
+        start_time = datetime.format(made + from, api.default_timezone),
+        end_time = datetime.format(made + to, api.default_timezone) }).list
+    end
+    assert.same({ 1, 1, 0, 0 }, { count(-1, 0), count(0, 1), count(1, 2), count(-2, -1) })
+  end)
+
   it("shows itself in Date, and takes the Timestamps of both times", function()
     advanced(10 * DAY)
     local function code(offset)
@@ -125,6 +139,7 @@ describe("the emulator's clock", function()
     assert.equal(1005, code(-61).json.code)
     assert.equal(1005, code(10 * DAY + 5).json.code)
     assert.equal(1005, code(10 * DAY - 61).json.code)
+    assert.equal(1, peer:control("GET", "stats").future_timestamps)
   end)
 
   it("refuses what is no time, and the past", function()

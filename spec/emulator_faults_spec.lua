@@ -146,6 +146,21 @@ describe("the emulator's faults", function()
       end)
     end)
 
+    it("send what was overtaken at its own times from then on", function()
+      support.run(function()
+        local receiver = listen(function() return 500 end)
+        assert(peer:control("POST", "config", { callback_delays = { 60 } }))
+        fault { callback = "Card_update", reorder = true }
+        local card_no = peer:card()
+        peer:ok("cards.update_status", { card_no = card_no, status = "Frozen" })
+        receiver.wait("Card_update", 2)
+        peer.emulator:clock { advance = 30 }
+        assert.equal(2, #receiver.events)
+        peer.emulator:clock { advance = 31 }
+        assert.equal(4, #receiver.events)
+      end)
+    end)
+
     it("let go of it after five seconds where none comes", function()
       support.run(function()
         local receiver = listen()

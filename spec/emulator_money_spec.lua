@@ -83,6 +83,12 @@ describe("the emulator's money", function()
         { fee_of(card_no, "12.50", { local_currency = "EUR", local_amount = "11.00" }) })
     end)
 
+    it("declines what the balance covers, but for the fee", function()
+      local card_no = paid_card "105.99"
+      assert.equal("declined", auth(card_no, "100.00").decision)
+      assert.equal("approved", auth(card_no, "99.99").decision)
+    end)
+
     it("takes more of small purchases once the free ones are used", function()
       local card_no = paid_card "100.00"
       assert.same({ "0.02", "Consume_fee 0.02" }, { fee_of(card_no, "1.99") })
@@ -98,7 +104,7 @@ describe("the emulator's money", function()
       local function cash(amount)
         return { fee_of(card_no, amount, { type = "Atm" }) }
       end
-      assert.same({ "2.50", "Atm_fee 2.50" }, cash "124.99")
+      assert.same({ "2.50", "Atm_fee 2.50" }, cash "50.00")
       assert.same({ "2.51", "Atm_fee 2.51" }, cash "125.50")
     end)
 
@@ -185,6 +191,19 @@ describe("the emulator's money", function()
       assert.equal("approved", reason(card_no, "0.01"))
       peer.emulator:clock { advance = 7 * DAY }
       assert.equal("approved", reason(card_no, "50000.00"))
+    end)
+
+    it("counts weeks from Monday, in UTC+8", function()
+      local ahead = os.time() + 30 * DAY + 8 * 3600 -- as UTC+8 would read it
+      local to_monday = (8 - tonumber(os.date("!%w", ahead))) % 7
+      peer.emulator:clock { set = os.date("!%Y-%m-%d", ahead + to_monday * DAY) }
+      local card_no, holder = peer:card()
+      peer:fund(holder, "999999.00")
+      assert.equal("approved", reason(card_no, "50000.00"))
+      peer.emulator:clock { advance = 7 * DAY - 60 }
+      assert.equal("above the limit of the week", reason(card_no, "0.01"))
+      peer.emulator:clock { advance = 60 }
+      assert.equal("approved", reason(card_no, "0.01"))
     end)
 
     it("counts what was given back or failed no longer", function()

@@ -97,3 +97,18 @@ describe("the emulator's scheduler", function()
     end)
   end)
 end)
+
+describe("the emulator's control endpoints", function()
+  it("are for callers on this machine that call it by a name of its own", function()
+    local control = require "keysecure.emulator.control"
+    local function is_local(peer, authority)
+      return control.is_local { peer = peer, header = function(name)
+        return name == ":authority" and authority or nil
+      end } and true or false
+    end
+    assert.is_true(is_local("127.0.0.1", "localhost:8787"))
+    assert.is_true(is_local("::1", "[::1]:8787"))
+    assert.is_false(is_local("10.1.2.3", "localhost:8787"))
+    assert.is_false(is_local("127.0.0.1", "emulator.example:8787"))
+  end)
+end)

@@ -40,7 +40,7 @@ end
 function Clock:age(timestamp, oldest)
   local age = self:now() - timestamp
   local at_home = age - self.advanced
-  if age > oldest and at_home >= 0 and at_home <= oldest then
+  if age > oldest and at_home >= 0 then
     return at_home
   end
   return age
