@@ -49,7 +49,7 @@ local function wrk(root, running, known, kind, connections, seconds)
   local text = line_of(string.format("wrk -t1 -c%d -d%ds -s %s/bench/support/wrk_calls.lua %s -- "
     .. "%s %s %s %s %s r%d 2>&1", connections, seconds, root, running.address, kind, known.key,
     known.token, timestamp(), kind == "detail" and known.card or known.holder, known.runs))
-  return cjson.decode(assert(text:match "result (%b{})", text))
+  return cjson.decode((assert(text:match "result (%b{})", text)))
 end
 
 local function resident_mb(pid)
@@ -107,11 +107,13 @@ return function(root)
 
   local path = os.tmpname()
   os.remove(path)
-  results.emulator_file, running, known = measure(root, "SQLite", { data = path })
-  fill(root, running, known)
+  found, running = measure(root, "SQLite", { data = path })
   running:stop()
-  results.emulator_restart_seconds = reopened(path)
-  print(string.format("  started again over that many in %.1f s", results.emulator_restart_seconds))
+  found.cards = found.apply_64.calls + found.apply_1.calls
+  found.restart_seconds = reopened(path)
+  results.emulator_file = found
+  print(string.format("  started again over %d cards in %.2f s", found.cards,
+    found.restart_seconds))
   for _, suffix in ipairs { "", "-wal", "-shm" } do
     os.remove(path .. suffix)
   end

@@ -1,6 +1,6 @@
---- `./dev mutate emulator`: applies each breakage of spec/mutate/emulator.lua to a copy of the tree,
---- one at a time, and runs the specs that ought to notice. Names those that nobody noticed; the exit
---- status is 1 where there are any.
+--- `./dev mutate emulator`: applies each breakage of spec/mutate/emulator.lua to a copy of the
+--- tree, one at a time, and runs the specs that ought to notice. Names those that nobody noticed;
+--- the exit status is 1 where there are any.
 local root = arg[1]
 local LIMIT = 120 -- seconds for one run of a spec
 
