@@ -222,8 +222,24 @@ static int client_tostring(lua_State *L) {
 
 /* Call ---------------------------------------------------------------------------------------- */
 
+/* A call to begin: the closed one at `index`, where there is one. A userdata with a finalizer is
+ * the dearest thing that a call leaves to the collector. */
+static call_box *push_call(lua_State *L, int index) {
+    if (lua_isnoneornil(L, index)) {
+        call_box *box = lua_newuserdata(L, sizeof *box);
+        *box = (call_box){0};
+        luaL_setmetatable(L, CALL_TYPE);
+        return box;
+    }
+    call_box *box = luaL_checkudata(L, index, CALL_TYPE);
+    luaL_argcheck(L, box->call.client == NULL, index, "the call is not closed");
+    lua_pushvalue(L, index);
+    return box;
+}
+
 /* client:call(method, path, body|nil, auth, write, timeout_ms, monotonic, wall,
- *             timezone|nil, header|nil, header_value|nil, settles|nil) */
+ *             timezone|nil, header|nil, header_value|nil, settles|nil, closed|nil)
+ * `closed`: a call that is over, to be used again. */
 static int client_call(lua_State *L) {
     static const char *const auths[] = {"none", "key", "token", NULL};
     ks_client *client = check_client(L);
@@ -239,9 +255,8 @@ static int client_call(lua_State *L) {
         .settles = lua_toboolean(L, 13),
     };
     ks_now now = check_now(L, 8);
-    call_box *box = lua_newuserdata(L, sizeof *box);
+    call_box *box = push_call(L, 14);
     *box = (call_box){.carried = ((const client_box *)lua_touserdata(L, 1))->carried};
-    luaL_setmetatable(L, CALL_TYPE);
     if (!ks_call_init(&box->call, client, &options, now))
         return luaL_error(L, "no memory, or a request of more than %d bytes", KS_CALL_REQUEST_MAX);
     return 1;

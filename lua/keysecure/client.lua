@@ -348,7 +348,7 @@ function client.new(options)
     verifier = core.verifier(options.api_key, options.api_secret),
     budget = budget, counted = stats.new(),
     cipher = made, now = now, host = host, transport = transport, options = options,
-    carries = carries,
+    carries = carries, spare = {},
   }
   options.api_key, options.api_secret = nil, nil
   if options.token_store then

@@ -39,13 +39,18 @@ local function send(client, call, wire)
   return tell_call(client, call, nil, failure.reason, failure.reached, failure.message)
 end
 
+local SPARE_MAX = 64 -- closed calls that a client keeps, to be used again
+
 local function start(client, operation, made, options)
   local monotonic, wall = client.now()
+  local spare = client.spare
+  local closed = spare[#spare]
+  spare[#spare] = nil
   local timeout = options.timeout or client.options.timeout
   local timezone = operation.paged and (options.timezone or client.options.timezone) or nil
   local call = client.core:call(operation.method, made.path, made.body, operation.auth,
     operation.write, timeout * 1000, monotonic, wall, timezone, made.header, made.header_value,
-    options.settles)
+    options.settles, closed)
   return call, call:next(monotonic, wall)
 end
 
@@ -54,8 +59,19 @@ local function tell(client, event)
   pcall(client.options.on_event, event)
 end
 
--- Counts and tells what came of a request.
-local function note(client, operation, call, options)
+local function close(client, call)
+  call:close()
+  local spare = client.spare
+  if #spare < SPARE_MAX then
+    spare[#spare + 1] = call
+  end
+end
+
+-- Counts and tells what came of a request. Of one that ended its call well the number says all.
+local function note(client, operation, call, options, number_of_last)
+  if number_of_last and not client.options.on_event then
+    return client.counted:attempt(false, number_of_last)
+  end
   local token, number, outcome, milliseconds, kind, code, http_status = call:last()
   client.counted:attempt(token, number, code)
   if client.options.on_event then
@@ -76,7 +92,7 @@ local function drive(client, operation, made, options)
   while action ~= "done" do
     if action == "send" then
       action, first, second, third, fourth = send(client, call, first)
-      note(client, operation, call, options)
+      note(client, operation, call, options, action == "done" and first and third)
       client.host:moved()
     elseif action == "wait" and client.host:wait(first, second) then
       action, first, second, third, fourth = call:next(client.now())
@@ -90,7 +106,7 @@ local function drive(client, operation, made, options)
       client.host:moved()
     end
   end
-  call:close()
+  close(client, call)
   client.host:moved() -- it may have ended without sending what others wait for
   return first, second, third, fourth
 end
@@ -177,13 +193,15 @@ end
 --- As `run`, refusing what this client can't do before anything is built.
 ---@return keysecure.Error|nil
 function exchange.refusal(client, operation)
+  if operation.mode == "both" then
+    return nil
+  end
   local options, message = client.options, nil
   local production = options.environment == "production"
     or options.address == api.environments.production.address
   if operation.mode == "sandbox" and production then
     message = "simulations exist only outside production"
-  elseif operation.mode ~= "both" and operation.mode ~= "sandbox" and options.mode
-    and operation.mode ~= options.mode then
+  elseif operation.mode ~= "sandbox" and options.mode and operation.mode ~= options.mode then
     message = "exists in " .. operation.mode .. " mode only; this client is in " .. options.mode
       .. " mode"
   end

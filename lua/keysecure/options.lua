@@ -251,10 +251,12 @@ end
 ---@param given? {timeout: number?, timezone: string?, settle: boolean?}
 ---@return keysecure.Error|nil
 function options.call_fault(given)
-  if given ~= nil and type(given) ~= "table" then
+  if given == nil then
+    return nil
+  elseif type(given) ~= "table" then
     errors.misuse("a table of call options expected, got " .. type(given))
   end
-  for name, value in pairs(given or {}) do
+  for name, value in pairs(given) do
     if name == "done" then
       errors.misuse "call option done: only of ks.cards:detail and the like; use ks:spawn(fn, done)"
     elseif not IS_CALL_OPTION[name] then

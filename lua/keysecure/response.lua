@@ -202,9 +202,12 @@ function READ.cipher(operation, data, context)
   return to_row(operation, row, context.rows)
 end
 
+local OBJECT, LIST = ("{"):byte(), ("["):byte()
+
 -- Text and numbers on their own are no document to every version of lua-cjson.
 local function decode(text)
-  local bare = not text:find("^[%[{]")
+  local first = text:byte()
+  local bare = first ~= OBJECT and first ~= LIST
   local ok, value = pcall(json.decode, bare and "[" .. text .. "]" or text)
   if not ok then
     return nil

@@ -107,9 +107,6 @@ end
 ---@param wake fun(waiter: any)
 function Sleepers:take_for_token(wake)
   local waiting = self.for_token
-  if not waiting[1] then
-    return
-  end
   self.for_token = {}
   for _, sleeper in ipairs(waiting) do
     if not sleeper.woken then

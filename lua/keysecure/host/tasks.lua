@@ -293,9 +293,11 @@ end
 
 --- Told after each step of a call: it may have brought the token, or given up on fetching it.
 function Tasks:moved()
-  self.sleepers:take_for_token(function(waiter)
-    self:resume_later(waiter)
-  end)
+  if self.sleepers.for_token[1] then
+    self.sleepers:take_for_token(function(waiter)
+      self:resume_later(waiter)
+    end)
+  end
 end
 
 function Tasks:take_result()
