@@ -200,7 +200,7 @@ describe("the client", function()
     it("goes on at ToActivate where this program has just activated the card", function()
       local card = world:card "Physical"
       card.status = "Activated" -- as `activate` leaves it, with a platform that takes its time
-      local err = refused({ kind = "timeout" }, card:wait("Activated", { timeout = 0.3 }))
+      local err = refused({ kind = "timeout" }, card:wait("Activated", { timeout = 1.5 }))
       assert.matches("is still ToActivate, not Activated", err.message, 1, true)
     end)
 
