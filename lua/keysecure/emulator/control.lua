@@ -138,7 +138,8 @@ local LONGEST_JUMP = 3660 * 86400 -- seconds; a card's monthly fees are paid one
 
 -- The moment to go to, by the clock's life.
 local function destination(clock, body)
-  local target = clock:life()
+  local now = clock:life()
+  local target = now
   if type(body.set) == "string" then
     local seconds = datetime.parse(body.set, api.default_timezone)
     target = seconds and seconds * 1000
@@ -151,9 +152,9 @@ local function destination(clock, body)
     return nil, "advance is a number of seconds"
   end
   target = math.floor(target + (body.advance or 0) * 1000)
-  if target < clock:life() then
+  if target < now then
     return nil, "time moves forward only; skew sets the clock wrong"
-  elseif target - clock:life() > LONGEST_JUMP * 1000 then
+  elseif target - now > LONGEST_JUMP * 1000 then
     return nil, "too far: ten years at a time"
   end
   return target
