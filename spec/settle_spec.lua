@@ -198,6 +198,24 @@ describe("a write whose answer was lost", function()
       end
     end)
 
+    it("among many that are lost at once", function()
+      world:control("POST", "faults", { operation = "accounts.transfer", code = 1001,
+        after = true, times = "always" })
+      local ks, list = world:client(), {}
+      for i = 1, 30 do
+        list[i] = world:unique "T"
+      end
+      local results, failures = ks:parallel(10, list, function(number)
+        return ks.accounts:transfer(transfer(number))
+      end)
+      assert.is_nil(failures, failures and tostring(select(2, next(failures))))
+      for i, number in ipairs(list) do
+        assert.equal(number, results[i].transfer_unique_no)
+        assert.equal(1, #transfers(number))
+      end
+      assert.equal(30, ks:stats().settled.found)
+    end)
+
     it("when it comes while it is being looked for", function()
       local number = world:unique "T"
       local body
