@@ -312,6 +312,27 @@ describe("an authorization", function()
         assert.is_true(hook.usual < 10000)
       end)
     end)
+
+    it("goes by the median of the others, whatever a few of them took", function()
+      local hook = support.hook { budget = 0.79 }
+      local late
+      hook:on("Auth", function()
+        if late then
+          core.sleep(late)
+        end
+        return true
+      end)
+      for i = 1, 60 do
+        late = i % 4 == 0 and 60 or nil
+        support.auth(hook)
+      end
+      assert.is_true(hook.usual < 15, "a quarter of 60 ms came to " .. hook.usual)
+      for _ = 1, 30 do
+        late = 60
+        support.auth(hook)
+      end
+      assert.is_true(hook.usual > 20, "60 ms came to " .. hook.usual)
+    end)
   end)
 
   describe("asked again", function()

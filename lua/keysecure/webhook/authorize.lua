@@ -13,7 +13,7 @@ local new_cell = require "keysecure.webhook.cell"
 local authorize = {}
 
 local POLL = 0.01 -- seconds between two looks at another worker's answer
-local SMOOTHING = 0.1 -- the weight of the newest duration in the average
+local STEP = 0.1 -- of the median: how far one duration moves it
 local NUMBER_MAX = 128 -- bytes of a consume_no
 
 -- Facts ----------------------------------------------------------------------------------------
@@ -112,8 +112,21 @@ end
 
 -- Deciding -------------------------------------------------------------------------------------
 
--- More than can be answered in time: none is begun that the others' durations say will be late.
--- With nothing else going on it is tried all the same, or a slow minute would never be forgotten.
+-- The running median of durations, in milliseconds. Not the mean: a few handlers that hang would
+-- have all the quick ones declined.
+local function learn(hook, took)
+  local usual = hook.usual
+  local step = math.max(usual * STEP, 1)
+  if took > usual then
+    hook.usual = math.min(took, usual + step)
+  else
+    hook.usual = math.max(took, usual - step)
+  end
+end
+
+-- More than can be answered in time: none is begun that, going by the others, is likelier late than
+-- not. With nothing else going on it is tried all the same, or a slow minute would never be
+-- forgotten.
 local function is_overloaded(hook, event)
   return hook.in_flight > 1 and event.deadline - core.monotonic() < hook.usual
 end
@@ -121,7 +134,7 @@ end
 local function call_handler(hook, host, event)
   local from = core.monotonic()
   local ok, first, second = host.call(hook.handlers.Auth, event)
-  hook.usual = hook.usual + SMOOTHING * (core.monotonic() - from - hook.usual)
+  learn(hook, core.monotonic() - from)
   if not ok then
     return nil, "error", "the handler raised: " .. tostring(first)
   end

@@ -29,7 +29,7 @@ local suggest = require "keysecure.suggest"
 ---@field package deciding table<string, table>    cells of purchases, by key
 ---@field package delivering table<string, table>  and of other callbacks
 ---@field package in_flight integer  authorizations being decided
----@field package usual number       milliseconds that one has taken lately, on average
+---@field package usual number       milliseconds that one has taken lately, the median
 local Webhook = {}
 Webhook.__index = Webhook
 

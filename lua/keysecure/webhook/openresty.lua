@@ -10,13 +10,14 @@ local HEADERS_MAX = 100 -- looked at; more than any caller of good will sends
 -- A handler that is late keeps the request, and that keeps the connection: the answer goes out now,
 -- and the platform must not send the next question after it. nginx says `keep-alive` all the same,
 -- on a line of its own; of two options that contradict each other `close` counts (RFC 9112, 9.3).
+-- From HTTP/2 on questions don't wait for each other, and the header is not allowed.
 local function send(host, status, body, headers)
   ngx.status = status
   for name, value in pairs(headers) do
     ngx.header[name] = value
   end
   ngx.header["Content-Length"] = #body
-  if host.running > 0 then
+  if host.running > 0 and (ngx.req.http_version() or 1) < 2 then
     ngx.header["Connection"] = "close"
   end
   ngx.print(body)
