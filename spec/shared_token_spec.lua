@@ -232,6 +232,30 @@ describe("clients that share a token store", function()
     end)
   end
 
+  it("let other calls go on while a store takes its time", function()
+    local good, ks = memory.new(), nil
+    local store = {}
+    for _, name in ipairs { "load", "save", "claim", "release", "now" } do
+      store[name] = function(_, ...)
+        ks:sleep(0.01) -- yields, and counts as broken where that can't be: under PUC Lua 5.1
+        return good[name](good, ...)
+      end
+    end
+    ks = world:client { token_store = store }
+    local items = {}
+    for i = 1, 20 do
+      items[i] = i
+    end
+    local counted = world:counted(function()
+      local _, failures = ks:parallel(20, items, function() return ks.cards:packages() end)
+      assert.is_nil(failures)
+      use(clients(2, good))
+    end)
+    local yields = _VERSION ~= "Lua 5.1" or rawget(_G, "jit") ~= nil
+    assert.equal(yields and 1 or 2, counted.of["merchant.token"])
+    assert.equal(22, counted.of["cards.packages"])
+  end)
+
   it("do not share with another merchant's", function()
     local store = memory.new()
     local counted = world:counted(function()

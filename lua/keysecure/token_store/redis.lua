@@ -1,4 +1,4 @@
---- A token store for a fleet: Redis 3.2 or newer, or what speaks its language.
+--- A token store for a fleet: Redis, or what speaks its language.
 --
 --     token_store = require("keysecure.token_store.redis").new { host = "redis.internal" }
 --
