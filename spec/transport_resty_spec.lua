@@ -118,7 +118,9 @@ nginx.describe_resty("the resty transport", function()
   it("keeps connections, and leaves one that has something left to read", function()
     local connection = plain "/count".body:match "^%d+"
     assert.equal(connection, plain "/count".body:match "^%d+")
-    plain "/trailer" -- whose trailer lua-resty-http leaves unread
+    plain "/trailer"
+    assert.equal(connection, plain "/count".body:match "^%d+")
+    assert.equal("ok", plain "/rest".body)
     assert.not_equal(connection, plain "/count".body:match "^%d+")
   end)
 
@@ -166,6 +168,26 @@ nginx.describe_resty("the resty transport", function()
     assert.is_true(milliseconds >= 295 and milliseconds < 5000, milliseconds)
   end)
 
+  it("ends many at once in the midst of a body, and the request with them", function()
+    local reached = server:run([[
+      local url, reached, threads = ..., {}, {}
+      for i = 1, 40 do
+        threads[i] = ngx.thread.spawn(function()
+          local _, failure = require "carrier" "plain":perform { method = "GET", url = url,
+            headers = {}, timeout = 0.2 + i / 1000 }
+          reached[i] = failure.reason .. " " .. failure.reached
+        end)
+      end
+      for _, thread in ipairs(threads) do
+        ngx.thread.wait(thread)
+      end
+      return reached
+    ]], peer:url "/half")
+    for i = 1, 40 do
+      assert.equal("timeout answering", reached[i])
+    end
+  end)
+
   it("keeps the time, however slowly the answer drips", function()
     local answer, failure, milliseconds = plain("/drip", { timeout = 0.5 })
     fails("timeout", "answering", answer, failure)
@@ -194,12 +216,15 @@ nginx.describe_resty("the resty transport", function()
       fails("protocol", "answering", plain("/length", { headers = { ["X-Length"] = length },
         timeout = 3 }))
     end
-    fails("protocol", "answering", plain("/chunk", { headers = { ["X-Length"] = "x" },
-      timeout = 3 }))
-    for _, size in ipairs { "-5", "fffffffffffff" } do
-      fails("too_large", "answering", plain("/chunk", { headers = { ["X-Length"] = size },
+    for _, size in ipairs { "x", "-5", "", "0x10", "1g", "fffffffffffff" } do
+      fails("protocol", "answering", plain("/chunk", { headers = { ["X-Length"] = size },
         timeout = 3 }))
     end
+    fails("too_large", "answering", plain("/chunk", { headers = { ["X-Length"] = "ffffffff" },
+      timeout = 3 }))
+    -- Longer than it says it is.
+    fails("protocol", "answering", plain("/chunk", { headers = { ["X-Length"] = "5" },
+      timeout = 3 }))
   end)
 
   it("takes a body that ends with the connection, and knows one that was cut", function()

@@ -13,7 +13,7 @@
 ---   /trailer    a Date behind the body             /status/N   that status, no body
 ---   /drip       a header, byte by byte             /endless    a body that ends by closing
 ---   /length     X-Length for a Content-Length      /unending   the same, and it does not end
----   /chunk      X-Length for the size of a chunk
+---   /chunk      X-Length for the size of a chunk   /rest       more than was announced
 ---
 --- It listens five times: plain; over TLS; over TLS with a certificate that expired; over TLS with
 --- HTTP/2, refusing every stream after the first two; as a proxy.
@@ -147,6 +147,11 @@ end
 function behaviour.chunk(con, request)
   con:write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" .. asked_length(request)
     .. "\r\n" .. ("0123456789"):rep(100000))
+end
+
+function behaviour.rest(con)
+  con:write "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n"
+  return true
 end
 
 function behaviour.endless(con)

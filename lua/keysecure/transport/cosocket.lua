@@ -1,8 +1,8 @@
 --- A cosocket of ngx_lua as lua-resty-http uses one, which bounds what is read and remembers how
 --- far a request got.
 --
--- lua-resty-http reads lines of any length and any number of them, goes on where a server's numbers
--- make no sense, and says little of where it failed. All its reading and writing goes through here:
+-- lua-resty-http reads lines of any length and any number of them, and says little of where it
+-- failed. All its reading and writing goes through here:
 --
 -- * bytes are taken as they come (`receiveany`), so that no line grows without bound;
 -- * the first failure stands in `fault`, whatever becomes of it above;
@@ -208,6 +208,22 @@ function Socket:receive(pattern)
     return receive_count(self, pattern)
   end
   return fail(self, "protocol", "a length that is none")
+end
+
+--- All that comes until the other side closes, which is how it says that this was all.
+---@param most integer  bytes
+function Socket:receive_rest(most)
+  local parts, size = { self.buffer }, #self.buffer
+  self.buffer = ""
+  while size <= most do
+    local piece, message = fill(self)
+    if not piece then
+      return message == "closed" and table.concat(parts) or nil
+    end
+    parts[#parts + 1] = piece
+    size = size + #piece
+  end
+  return fail(self, "too_large", "the answer is larger than allowed")
 end
 
 -- Ending ---------------------------------------------------------------------------------------

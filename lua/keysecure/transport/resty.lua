@@ -17,7 +17,6 @@ Transport.__index = Transport
 local transport = {}
 
 local HEADERS_MAX = 64 * 1024 -- bytes of an answer's headers, and of what frames its body
-local PIECE = 64 * 1024 -- bytes of a body to take at a time
 
 local function load_http()
   local ok, http = pcall(require, "resty.http")
@@ -146,44 +145,66 @@ local function read_head(client, params, answer)
 end
 
 local TOO_LARGE = { reason = "too_large", message = "the answer is larger than allowed" }
+local NOT_FRAMED = protocol "the end of the answer's body can't be told"
 
--- The length that is announced; nil where none is, false where it is no number. lua-resty-http
--- would go round for ever with a negative one.
-local function announced(headers)
-  local length = headers["Content-Length"]
-  if length == nil or headers["Transfer-Encoding"] ~= nil then
-    return nil
+-- Reading bodies. lua-resty-http's own readers are coroutines: a light thread that is ended while
+-- one of them waits takes it along without telling nginx, and the request never ends. They also go
+-- round for ever over a length below zero, and take a broken connection for the end.
+
+local function read_announced(self, socket, length)
+  if type(length) ~= "string" or not length:find "^%d+%s*$" then
+    return nil, NOT_FRAMED
+  elseif tonumber(length) > self.max_response then
+    return nil, TOO_LARGE
   end
-  return type(length) == "string" and length:find "^%d+%s*$" ~= nil and tonumber(length)
+  return socket:receive(tonumber(length))
+end
+
+-- The size of the next chunk: false where there is none to be read.
+local function next_chunk(socket)
+  local line = socket:receive "*l"
+  local digits = line and line:match "^(%x+)%s*$" or line and line:match "^(%x+)%s*;"
+  return digits and #digits <= 8 and tonumber(digits, 16)
+end
+
+local function read_trailer(socket)
+  local line
+  repeat
+    line = socket:receive "*l"
+  until not line or line == ""
+  return line
+end
+
+local function read_chunks(self, socket)
+  local parts, total = {}, 0
+  local size = next_chunk(socket)
+  while size and size > 0 do
+    total = total + size
+    if total > self.max_response then
+      return nil, TOO_LARGE
+    end
+    parts[#parts + 1] = socket:receive(size)
+    size = socket:receive(2) == "\r\n" and next_chunk(socket)
+  end
+  if not size or not read_trailer(socket) then
+    return nil, NOT_FRAMED
+  end
+  return table.concat(parts)
 end
 
 -- The body, or nil and what is wrong where the socket doesn't know.
 local function read_body(self, socket, answer)
-  local length = announced(answer.headers)
-  if length == false then
-    return nil, protocol "a Content-Length that is none"
-  elseif length and length > self.max_response then
-    return nil, TOO_LARGE
-  end
-  socket:allow(2 * self.max_response + HEADERS_MAX) -- framing included
-  local parts, size = {}, 0
-  local part, err = answer.body_reader(PIECE)
-  while part do
-    parts[#parts + 1] = part
-    size = size + #part
-    if size > self.max_response then
-      return nil, TOO_LARGE
-    elseif err then
-      break
+  local coding, length = answer.headers["Transfer-Encoding"], answer.headers["Content-Length"]
+  socket:allow(2 * self.max_response + HEADERS_MAX) -- what frames it included
+  if coding then
+    if type(coding) ~= "string" or coding:lower() ~= "chunked" then
+      return nil, NOT_FRAMED
     end
-    part, err = answer.body_reader(PIECE)
+    return read_chunks(self, socket)
+  elseif length then
+    return read_announced(self, socket, length)
   end
-  -- Where neither a length nor chunks say so, it ends with the connection.
-  local ended = err == "closed" and length == nil and not answer.headers["Transfer-Encoding"]
-  if (err or socket.fault) and not ended then
-    return nil, protocol "the answer's body is not HTTP"
-  end
-  return table.concat(parts)
+  return socket:receive_rest(self.max_response)
 end
 
 local function trimmed(value)
@@ -193,7 +214,7 @@ end
 local function converse(self, client, socket, params)
   local answer = read_head(client, params, client:request(params))
   if not answer then
-    return failure(socket, protocol("the answer is not HTTP"))
+    return failure(socket, protocol "the answer is not HTTP")
   elseif answer.status % 1 ~= 0 or answer.status < 200 or answer.status > 599 then
     return failure(socket, protocol "the answer is not HTTP")
   end
