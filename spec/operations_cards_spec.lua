@@ -81,6 +81,17 @@ describe("cards", function()
       end
     end)
 
+    it("is refused with 3001 where the account does not hold what a card costs", function()
+      local holder = world:holder()
+      local function costly()
+        return ks.cards:apply { cardholder_no = holder.cardholder_no, package_no = "P-3",
+          card_type = "Virtual", card_unique_no = world:unique "card" }
+      end
+      support.refused({ code = 3001 }, costly())
+      world:fund(holder, "5.00")
+      assert(costly())
+    end)
+
     it("is refused with 4003 for a package that there isn't", function()
       support.refused({ code = 4003 }, apply { package_no = "P-404" })
     end)

@@ -55,7 +55,7 @@ describe("each operation of the API", function()
     "both POST /cardholder/apply 2001 2002 2003 2004 2005 2006 2011",
     "both POST /cardholder/list 1019 1020",
     "both GET /cardholder/{cardholder_no}/info 2002",
-    "both POST /card/apply 2002 2005 2007 2008 2009 2010 4003",
+    "both POST /card/apply 2002 2005 2007 2008 2009 2010 3001 4003",
     "both POST /card/list 1019 1020",
     "both GET /card/{card_no}/detail 4001",
     "both GET /card/{card_no}/private/info 1013 4001 4005",
