@@ -1,4 +1,5 @@
 -- How calls wait inside an nginx worker: over cosockets, and by the pump of the libcurl engine.
+local certificates = require "spec.support.certificates"
 local nginx = require "spec.support.nginx"
 local support = require "spec.support.client"
 
@@ -9,6 +10,13 @@ local PHASES = [[
   init_worker_by_lua_block { require "notes" "init_worker" }
   exit_worker_by_lua_block { require "notes" "exit_worker" }
   log_by_lua_block { require "notes" "log" }
+  server {
+    listen 127.0.0.1:@tls_port@ ssl;
+    ssl_certificate @dir@/server.pem;
+    ssl_certificate_key @dir@/server.key;
+    ssl_certificate_by_lua_block { require "notes" "ssl_cert" }
+    location / { return 200 "secured"; }
+  }
   upstream picked {
     server 127.0.0.1:1;
     balancer_by_lua_block {
@@ -55,13 +63,18 @@ local NOTES = [[
 
 local function describe_host(transport)
   return function()
-    local world, server
+    local world, server, tls_port
 
     lazy_setup(function()
       world = support.start()
+      tls_port = nginx.free_port()
+      local authority, key = certificates.authority "nginx of the specs", certificates.key()
       server = nginx.start_for(world, {
-        files = { ["notes.lua"] = (NOTES:gsub("@transport@", transport)) },
-        http = PHASES .. "lua_socket_log_errors off;", server = PHASE_LOCATIONS })
+        files = { ["notes.lua"] = (NOTES:gsub("@transport@", transport)),
+          ["server.key"] = key:toPEM "private",
+          ["server.pem"] = certificates.server(authority, key):toPEM() },
+        http = PHASES:gsub("@tls_port@", tls_port) .. "lua_socket_log_errors off;",
+        server = PHASE_LOCATIONS })
     end)
     lazy_teardown(function()
       server:stop()
@@ -88,12 +101,15 @@ local function describe_host(transport)
     it("works in the phases that can wait, and explains itself in the others", function()
       assert.equal("done\n", server:get "/phases".body)
       assert.equal("now", server:get "/balanced".body)
+      local secured = io.popen("curl -sk --max-time 20 https://127.0.0.1:" .. tls_port)
+      assert.equal("secured", secured:read "*a")
+      secured:close()
       local function noted(phase)
         return server:wait(function()
           return server:run("return ngx.shared.notes:get(...)", phase)
         end, "no note of " .. phase)
       end
-      for _, phase in ipairs { "rewrite", "access", "content", "timer" } do
+      for _, phase in ipairs { "rewrite", "access", "content", "timer", "ssl_cert" } do
         assert.equal("worked", noted(phase))
       end
       for _, phase in ipairs { "init", "init_worker", "set", "header_filter", "body_filter", "log",
@@ -393,6 +409,7 @@ nginx.describe("the pump", function()
       local ks = require "app".client("pump", { host = "openresty" })
       local first = #assert(ks.cards:packages(nil, { timeout = 20 }))
       assert(ngx.worker.exiting(), "not exiting")
+      ngx.sleep(0.1) -- no pump is left
       return first, #assert(ks.cards:packages(nil, { timeout = 20 }))
     ]])
     server:wait(function()
@@ -401,6 +418,9 @@ nginx.describe("the pump", function()
     server:reload()
     local first, second = call:finish()
     assert.is_true(first > 0 and second > 0)
+    server:wait(function()
+      return #server:workers() == 1
+    end, "the old worker stays")
   end)
 end)
 
