@@ -13,9 +13,9 @@ local stats = require "keysecure.stats"
 local suggest = require "keysecure.suggest"
 
 ---@class keysecure.Client
----@field cardholders table  apply, list, info, each
+---@field cardholders table  apply, list, info, each, settle
 ---@field cards table        apply, list, detail, private_info, activate, update_status, set_pin, …
----@field accounts table     transfer, info, transfers, each_transfer
+---@field accounts table     transfer, info, transfers, each_transfer, settle
 ---@field consumptions table info, list, each
 ---@field pci table          client_token, card_detail
 ---@field simulate table     auth, consumption_clear, consumption_fail, reversal, refund
