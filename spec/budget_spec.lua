@@ -8,7 +8,7 @@ local support = require "spec.support.client"
 local CAPACITY, COST, ATTEMPTS = 500, 5, 5
 local REFUSED = { 1001, 1009 }
 
-describe("the retry budget", function()
+describe("the retry budget #plain", function()
   local world, budget
 
   setup(function()

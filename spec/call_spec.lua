@@ -209,6 +209,14 @@ describe("a call", function()
       assert.equal("wait", (calls.answer(world, call, "<html>", { status = 502 })))
       call = calls.ready(world, READ)
       assert.equal("done", (calls.answer(world, call, "<html>", { status = 200 })))
+      -- Something before the platform is asked too often: it may say for how long.
+      call = calls.ready(world, READ)
+      local action, moment = calls.answer(world, call, "<html>", { status = 429,
+        retry_after = "3" })
+      assert.equal("wait", action)
+      assert.equal(3000, moment - world.monotonic)
+      call = calls.ready(world, WRITE)
+      assert.equal("done", (calls.answer(world, call, "<html>", { status = 429 })))
     end)
 
     it("doesn't repeat what will fail again", function()

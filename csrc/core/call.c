@@ -413,7 +413,8 @@ static void take_nonsense(ks_call *call, ks_now now, const ks_answer *answer, co
     snprintf(call->fault.message, sizeof call->fault.message,
              "HTTP status %d and an answer that is not the platform's: %s", answer->status, reason);
     note_attempt(call, now);
-    if (answer->status >= 500 && !lost_write)
+    bool passing = answer->status >= 500 || answer->status == 429;
+    if (passing && !lost_write)
         try_again(call, now, KS_RETRY_COST, retry_after(call, now, answer->retry_after));
     else
         end_attempts(call, now);
