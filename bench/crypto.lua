@@ -24,6 +24,8 @@ return function(root)
     { name = "keyed HMAC alone, C", run = measured("bare", "hmac", true) },
     { name = "keysecure, Lua 5.4", run = measured("lua54", "verify", true) },
     { name = "keysecure, LuaJIT", run = measured("luajit", "verify", true) },
+    { name = "the same and decoded, Lua 5.4", run = measured("lua54", "read") },
+    { name = "the same and decoded, LuaJIT", run = measured("luajit", "read") },
     { name = "cjson + luaossl (wrong), Lua 5.4", run = measured("lua54", "verify_by_hand") },
     { name = "cjson + luaossl (wrong), LuaJIT", run = measured("luajit", "verify_by_hand") },
   }, ROUNDS)

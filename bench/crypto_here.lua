@@ -54,10 +54,18 @@ local key = cipher.new(SECRET)
 local private = key:encrypt('{"card_no":"C202605220001","card_unique_no":"C-1001","cvv":"123",'
   .. '"pan":"4111111111111111","exp_year":"2028","exp_month":"12"}')
 
+-- As a webhook does: the whole body, checked and decoded.
+local verifier = core.verifier(APP, SECRET)
+local body = '{"id":"0123456789abcdef","action":"Auth","data":' .. DATA .. "}"
+
 assert(signer:verify(DATA, hex, TIMESTAMP))
+assert(verifier:read(body, hex, TIMESTAMP).amount == "12.50")
 print(cjson.encode {
   verify = microseconds(300000, function()
     return signer:verify(DATA, hex, TIMESTAMP)
+  end),
+  read = microseconds(200000, function()
+    return verifier:read(body, hex, TIMESTAMP)
   end),
   verify_by_hand = microseconds(50000, by_hand),
   decrypt = microseconds(300000, function()
