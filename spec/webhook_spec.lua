@@ -457,6 +457,18 @@ describe("a webhook", function()
       assert.truthy(told.errors[1]:find "down")
     end)
 
+    it("no more at once than it may, and the rest when it comes again", function()
+      local hook, told = support.hook { max_in_flight = 1 }
+      local inner
+      hook:on("Consumption", function()
+        inner = inner or push(hook, "Consumption", { consume_no = "b" }, "b")
+      end)
+      assert.equal(0, (push(hook, "Consumption", { consume_no = "a" }, "a")))
+      assert.equal(1, inner)
+      assert.equal("overload", told.journal[1].reason)
+      assert.equal(0, (push(hook, "Consumption", { consume_no = "b" }, "b")))
+    end)
+
     it("again what somebody died over, after the lease", function()
       local memory = require "keysecure.webhook.store.memory"
       local now = 0

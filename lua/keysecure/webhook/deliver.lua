@@ -78,10 +78,16 @@ end
 
 local function first(hook, host, handler, event)
   local cell, key = new_cell(), event.signature .. event.id
+  if hook.handing >= hook.options.max_in_flight then
+    cell:settle(again_later "not now", "overload")
+    return cell
+  end
   hook.delivering[key] = cell
+  hook.handing = hook.handing + 1
   host.spawn(function()
     local ok, err = host.call(work, hook, host, handler, event, cell)
     hook.delivering[key] = nil
+    hook.handing = hook.handing - 1
     if not ok then
       hook:report(host, "internal: " .. tostring(err), event)
       cell:settle(again_later "not taken", "error")

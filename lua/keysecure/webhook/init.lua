@@ -29,6 +29,7 @@ local suggest = require "keysecure.suggest"
 ---@field package deciding table<string, table>    cells of purchases, by key
 ---@field package delivering table<string, table>  and of other callbacks
 ---@field package in_flight integer  authorizations being decided
+---@field package handing integer    other callbacks with their handlers
 ---@field package usual number       milliseconds that one has taken lately, the median
 local Webhook = {}
 Webhook.__index = Webhook
@@ -54,7 +55,8 @@ local function build(verifier, options, server_clock)
   local store = options.store or memory.new()
   options.api_key, options.api_secret, options.secrets = nil, nil, nil
   return setmetatable({ options = options, verifier = verifier, server_clock = server_clock,
-    store = store, handlers = {}, deciding = {}, delivering = {}, in_flight = 0, usual = 0 },
+    store = store, handlers = {}, deciding = {}, delivering = {}, in_flight = 0, handing = 0,
+    usual = 0 },
     Webhook)
 end
 

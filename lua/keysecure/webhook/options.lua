@@ -14,7 +14,8 @@ local options = {}
 ---  is answered where nothing was decided ("decline"). "approve" goes for time and overload alone;
 ---  a function is also asked for the reasons "error" and "store", and decides as a handler does
 ---@field push_budget? number    seconds for a callback that asks for nothing (5)
----@field max_in_flight? integer authorizations being decided at once, in this process (200)
+---@field max_in_flight? integer authorizations being decided at once, in this process, and as many
+---  other callbacks with their handlers (200)
 ---@field max_age? number        seconds that a Timestamp may be old (300)
 ---@field max_ahead? number      seconds that a Timestamp may lie in the future (30)
 ---@field max_body? integer      bytes (65536)
