@@ -260,7 +260,8 @@ describe("cards", function()
     it("is refused with 4005 where the state doesn't lead there", function()
       local card = world:card()
       support.refused({ code = 4005, attempts = 1 },
-        ks.cards:update_status { card_no = card.card_no, status = "Activated" })
+        ks.cards:update_status({ card_no = card.card_no, status = "Activated" },
+          { settle = false }))
       assert(card:delete())
       support.refused({ code = 4005 },
         ks.cards:update_status { card_no = card.card_no, status = "Frozen" })

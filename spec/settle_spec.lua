@@ -630,6 +630,22 @@ describe("a number that is taken", function()
     assert.same({ nil, err }, { err:settle() })
   end)
 
+  it("or a status that a card has already, is success too", function()
+    local card = world:card(nil, nil, holder)
+    assert(card:freeze())
+    local before = ks:stats().settled.existing
+    assert.equal(card, card:freeze())
+    assert.equal(before + 1, ks:stats().settled.existing)
+    assert(card:delete())
+    refused({ code = 4005, name = "card_status_not_allowed" }, card:freeze())
+    world:fault("cards.detail", 1013)
+    refused({ code = 4005 }, card:delete())
+    assert.equal(card, card:delete())
+    -- What an activation is refused for may be its CVV.
+    local plastic = world:activated_physical()
+    refused({ code = 4005 }, plastic:activate { cvv = "000", card_last_no = "0000" })
+  end)
+
   it("by a row that can't be seen is the refusal that it is", function()
     world:fault("cardholders.apply", 2001)
     refused({ code = 2001, name = "cardholder_exists" }, ks.cardholders:apply {

@@ -27,7 +27,8 @@
 --   same                      parameters that the row must have as asked
 --   offers                    parameters that no row tells, by name: `list` finds the offer,
 --                             `detail` reads the row, `same` says which fields must agree
---   taken                     the code of a refusal because of a number in use; 1004 names it
+--   taken                     the code of a refusal because it was done before: of a number in
+--                             use, which 1004 names, or of a status that the card has
 --   failed                    the row's status that means it didn't happen after all
 --   read                      the operation that reads the row; it is done where its status is
 --                             `status`, or the parameter `status_of`
@@ -381,7 +382,7 @@ api.operations = {
   ["cards.update_status"] = {
     number = 10, mode = "both", auth = "token", method = "POST", path = "/card/status/update",
     doc = "Freezes, unfreezes or deletes a card.",
-    write = true, settle = { read = "cards.detail", status_of = "status" },
+    write = true, settle = { read = "cards.detail", status_of = "status", taken = 4005 },
     params = {
       required(card_no),
       { name = "status", type = "text", required = true, enum = api.enums.card_status_target },

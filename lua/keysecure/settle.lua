@@ -184,7 +184,7 @@ local function is_lost(err)
   return err.outcome == "unknown" and err.kind ~= "cancelled"
 end
 
--- Whether the platform says that the merchant's number is in use.
+-- Whether the platform may have refused because it was done before.
 local function is_taken(operation, fields, err)
   local rule = operation.settle
   if not rule.taken or err.code ~= rule.taken then
@@ -213,8 +213,8 @@ local function after_loss(self, err, deadline)
   return nil, self:absent()
 end
 
--- The number is taken: by this very call where its answer was lost, by an earlier one of the same
--- content, or by something else.
+-- The number is taken, or the status had: by this very call where its answer was lost, by an
+-- earlier one of the same content, or by something else.
 local function after_refusal(self, err, deadline)
   local resent = self.stamp ~= nil
   local verdict, value = lookup.look(self, deadline)
@@ -224,7 +224,7 @@ local function after_refusal(self, err, deadline)
   elseif verdict == "differs" or verdict == "failed" then
     value.code = err.code
     return nil, value
-  elseif resent then -- it is there, and can't be seen: nobody knows whose it is
+  elseif resent and self.operation.unique then -- there, and not to be seen: nobody knows whose
     return nil, self:unsettled(value)
   end
   return nil, err
