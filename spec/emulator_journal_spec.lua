@@ -1,6 +1,7 @@
 -- What an SQLite file keeps: everything that was answered, whatever becomes of the process.
 local core = require "keysecure.core"
 local emulator = require "keysecure.emulator"
+local journal = require "keysecure.emulator.journal"
 local json = require "keysecure.emulator.json"
 local money = require "keysecure.money"
 local client_support = require "spec.support.client"
@@ -193,10 +194,113 @@ describe("the emulator with a file", function()
     file:close()
     assert.matches("not a database", refusal { data = other })
     os.remove(other)
-    os.execute("sqlite3 " .. other .. " 'CREATE TABLE t (a)' 2>/dev/null")
+    local environment = require("luasql.sqlite3").sqlite3()
+    local connection = assert(environment:connect(other))
+    connection:execute "CREATE TABLE t (a)"
+    connection:close()
     assert.matches("another program's database", refusal { data = other })
+    os.remove(other)
+    connection = assert(environment:connect(other))
+    for _, statement in ipairs { "CREATE TABLE rows (a)", "PRAGMA application_id = 1263749445",
+      "PRAGMA user_version = 99" } do
+      connection:execute(statement)
+    end
+    connection:close()
+    environment:close()
+    assert.matches("another version of the emulator", refusal { data = other })
     remove(other)
     start()
+  end)
+end)
+
+describe("the journal", function()
+  local path, open
+
+  before_each(function()
+    path = temporary_file()
+    open = assert(journal.open(path))
+  end)
+  after_each(function()
+    open:close()
+    remove(path)
+  end)
+
+  -- How often it is written from now on, and with what outcome.
+  local function counted(outcome, err)
+    local count, flush = 0, open.flush
+    function open:flush()
+      count = count + 1
+      if outcome == false then
+        return nil, err
+      end
+      return flush(self)
+    end
+    return function() return count end
+  end
+
+  local function held()
+    local rows = {}
+    open:close()
+    open = assert(journal.open(path))
+    open:read(function(kind, row) rows[#rows + 1] = kind .. " " .. row.n end, function() end)
+    return rows
+  end
+
+  local function add_and_commit(n)
+    return function()
+      open:add("cards", { n = n })
+      assert(open:commit())
+    end
+  end
+
+  it("writes once for all who come in one turn of the loop", function()
+    support.run(function()
+      local count = counted()
+      support.together(add_and_commit "a", add_and_commit "b", add_and_commit "c")
+      assert.equal(1, count())
+      add_and_commit "d" ()
+      assert.equal(2, count())
+      assert(open:commit()) -- nothing to write
+      assert.equal(2, count())
+    end)
+    local rows = held()
+    assert.equal("cards d", rows[4]) -- the others came in no order of their own
+    table.sort(rows)
+    assert.same({ "cards a", "cards b", "cards c", "cards d" }, rows)
+  end)
+
+  it("tells all of them that it could not, and keeps what was to be written", function()
+    support.run(function()
+      counted(false, "disk full")
+      local outcomes = {}
+      local function attempt()
+        open:add("cards", { n = #outcomes })
+        local ok, err = open:commit()
+        outcomes[#outcomes + 1] = tostring(ok) .. " " .. err
+      end
+      support.together(attempt, attempt)
+      assert.same({ "nil disk full", "nil disk full" }, outcomes)
+      open.flush = nil -- room again
+      assert(open:commit())
+    end)
+    assert.equal(2, #held())
+  end)
+
+  it("forgets what was taken away, and knows no row that was wiped", function()
+    local first, second = { n = "a" }, { n = "b" }
+    open:add("cards", first)
+    open:add("cards", second)
+    assert(open:flush())
+    open:drop(first)
+    second.n = "c"
+    open:put("cards", second)
+    assert(open:flush())
+    assert.same({ "cards c" }, held())
+    local third = { n = "d" }
+    open:add("cards", third)
+    open:wipe()
+    open:put("cards", third)
+    assert.same({}, held())
   end)
 end)
 
