@@ -189,6 +189,7 @@ nginx.describe("a webhook in OpenResty", function()
     end
     lines[#lines + 1] = "Signature: " .. headers.Signature
     local socket = require "cqueues.socket".connect("127.0.0.1", server.port)
+    socket:setmode("b", "b")
     socket:write(table.concat(lines, "\r\n") .. "\r\n\r\n" .. body)
     assert.matches("^HTTP/1.1 400", socket:read "*l")
     socket:close()

@@ -1,6 +1,7 @@
 -- lua/keysecure/webhook/server.lua and host/cqueues.lua: against the real emulator, over HTTP.
 local api = require "keysecure.api"
 local cqueues = require "cqueues"
+local errno = require "cqueues.errno"
 local platform = require "spec.support.emulator"
 local socket = require "cqueues.socket"
 local support = require "spec.support.webhook"
@@ -138,14 +139,18 @@ describe("a webhook's server", function()
         read_timeout = 0.2, on_error = function(message) table.insert(failures, message) end })
       local function say(text)
         local peer_socket = socket.connect("127.0.0.1", server.port)
+        peer_socket:setmode("b", "b")
         peer_socket:onerror(function(_, _, code) return code end)
         peer_socket:write(text)
         peer_socket:flush()
-        local answer = peer_socket:xread("*a", 5)
+        local answer, code = peer_socket:xread("*a", 10)
         peer_socket:close()
-        return answer or ""
+        return answer or (code == errno.ETIMEDOUT and "kept waiting") or ""
       end
-      assert.equal("", say "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n123")
+      for _, part in ipairs { "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n123",
+        "POST / HTTP/1.1\r\nHost:" } do
+        assert.matches('^HTTP/1.1 408 .*{"code":408,"message":"too slow"}$', say(part))
+      end
       assert.is_nil(say("nonsense\r\n\r\n"):find "^HTTP/1.1 [25]")
       local headers, body = support.request("Auth", support.purchase())
       assert.equal(200, platform.http(server.url:gsub("/$", ""), "POST", "/", headers,

@@ -12,8 +12,8 @@ local door = {}
 ---@field reason string   for the operator
 
 local TOLD = {
-  [400] = "malformed", [401] = "not authentic", [405] = "POST only", [409] = "seen before",
-  [413] = "too large", [415] = "JSON only",
+  [400] = "malformed", [401] = "not authentic", [405] = "POST only", [408] = "too slow",
+  [409] = "seen before", [413] = "too large", [415] = "JSON only",
 }
 
 local STAMP_MAX = 16 -- digits; a real one has 13

@@ -25,6 +25,7 @@ end
 local http_server = needs "http.server"
 local new_headers = needs("http.headers").new
 local cqueues = needs "cqueues"
+local door = require "keysecure.webhook.door"
 local host = require "keysecure.webhook.host.cqueues"
 
 local server = {}
@@ -91,23 +92,33 @@ local function send(stream, status, body, more, is_last)
   end
 end
 
+-- The body, or nil where it does not come: a little more of it than may be, so that too much is
+-- told from just enough.
+local function read_body(options, stream, headers, deadline)
+  if headers:get ":method" ~= "POST" then
+    return ""
+  end
+  local left = math.max(0, deadline - cqueues.monotime())
+  local body, err = stream:get_body_chars(options.hook.options.max_body + 1, left)
+  return body or (err == nil and "" or nil)
+end
+
 local function answer(options, stream)
   local received_at = core.wall() / 1000
   local deadline = cqueues.monotime() + options.read_timeout
+  local hook = options.hook
   local headers = stream:get_headers(options.read_timeout)
-  if not headers then
+  if not headers and stream.state ~= "open" then
     return -- nobody is there any more, or it is no HTTP
   end
-  local body, limit = "", options.hook.options.max_body
-  if headers:get ":method" == "POST" then
-    local err
-    body, err = stream:get_body_chars(limit + 1, deadline - cqueues.monotime())
-    if not body and err then
-      return
-    end
+  local body = headers and read_body(options, stream, headers, deadline)
+  local status, text, more
+  if body then
+    status, text, more = hook:process(host, headers, body, received_at)
+  else
+    status, text, more = hook:refuse(host, door.refusal(408, "the request did not come in time"))
   end
-  local status, text, more = options.hook:process(host, headers, body or "", received_at)
-  send(stream, status, text, more, body and #body > limit)
+  send(stream, status, text, more, not body or #body > hook.options.max_body)
 end
 
 -- Serving --------------------------------------------------------------------------------------
