@@ -155,6 +155,20 @@ describe("the host of a loop with frames", function()
       assert.same({ "inner", "outer", 3, 13 }, order)
     end)
 
+    -- Lua 5.4 alone can end a coroutine from outside.
+    local it_with_close = rawget(coroutine, "close") and it or function() end
+    it_with_close("and tells done of one that was ended while it waited", function()
+      local thread, told
+      ks:spawn(function()
+        thread = coroutine.running()
+        return ks.cards:packages()
+      end, function(...) told = { ... } end)
+      ks:step()
+      coroutine.close(thread)
+      finish()
+      assert.same({ nil, "cannot resume dead coroutine" }, told)
+    end)
+
     it("and checks what it is given", function()
       for _, wrong in ipairs { { "no function" }, { print, "no function" }, {} } do
         assert.matches("spawn: expected (function",
