@@ -4,7 +4,7 @@ local child = require "spec.support.child"
 local money = require "keysecure.money"
 local support = require "spec.support.client"
 
-local KILLS, ORDERS = 200, 400
+local KILLS, ORDERS = 200, 1e6 -- more than it gets done, however late its killer comes
 local FURTHEST = 8 -- answers that a life may see
 
 -- The same in every Lua, and long: once is enough.
@@ -79,7 +79,6 @@ describe("a script that is killed again and again #plain", function()
       live(math.random(1, FURTHEST))
     end
     local orders = progress() + 3
-    assert.is_true(orders < ORDERS, "it was done before it was killed often enough")
     finish(orders)
 
     local state = world:control("GET", "state")
