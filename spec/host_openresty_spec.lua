@@ -289,6 +289,32 @@ local function describe_host(transport)
       ]])
     end)
 
+    it("gets over a request that dies while it fetches the token for all", function()
+      slow("merchant.token", 25, 1)
+      local took = server:run([[
+        local app, core = require "app", require "keysecure.core"
+        local ks = assert(require "keysecure".new(app.options { transport = ..., timeout = 25,
+          host = "openresty" }))
+        local fetching = ngx.thread.spawn(function() ks.cards:packages() end)
+        local started, took = core.monotonic(), {}
+        local waiting = {}
+        for i = 1, 3 do
+          waiting[i] = ngx.thread.spawn(function()
+            assert(ks.cards:packages())
+            took[i] = core.monotonic() - started
+          end)
+        end
+        ngx.sleep(0.1)
+        assert(ngx.thread.kill(fetching))
+        fetching = nil
+        for i = 1, 3 do
+          ngx.thread.wait(waiting[i])
+        end
+        return math.max(unpack(took))
+      ]], transport)
+      assert.is_true(took < 12000, took .. " ms")
+    end)
+
     it("leaves no error on OpenSSL's queue, nor a word in nginx's log", function()
       assert.is_nil(run [[return require "keysecure.core".openssl_error()]])
       assert.same({}, server:logged("error", "crit", "alert", "emerg"))

@@ -33,4 +33,5 @@ return function()
   local ok = result[1]
   ngx.print(cjson.encode { ok = ok, fault = not ok and tostring(result[2]) or nil,
     values = ok and listed(result, 2) or nil })
+  ngx.eof() -- whatever the piece has left running
 end

@@ -19,6 +19,7 @@ local openresty = { class = Openresty }
 local QUICK, SLOW = 0.001, 0.005 -- seconds between two steps, while things move and when they don't
 local AT_ONCE = 16 -- results for a step: whoever gets one goes on before nginx looks elsewhere
 local PATIENCE = 250 -- milliseconds without a step, after which one who waits pumps
+local DOUBT = 1000 -- milliseconds of waiting for a token, after which its fetch may have died
 local SPARE_MAX = 1000
 
 -- Where calls can be made ------------------------------------------------------------------------
@@ -53,6 +54,7 @@ function Openresty:forked()
   self.resting = setmetatable({}, { __mode = "k" }) -- who waits for a moment
   self.limited = setmetatable({}, { __mode = "k" }) -- what `limit` runs
   self.pumping, self.beat = false, 0 -- the pump's last step, monotonic ms
+  self.collected = 0 -- monotonic ms
 end
 
 --- A host for one client. May be made in init_by_lua.
@@ -91,9 +93,35 @@ end
 
 -- Waiting for a moment ---------------------------------------------------------------------------
 
---- Waits until `moment` (monotonic ms); where another call may bring the token, until one moved.
+-- nginx ends a request without a word to its Lua. A call that dies so while it fetches the token
+-- for all gives that up when it is collected, which nothing may cause while all others wait for it.
+function Openresty:doubt()
+  local now = self.now()
+  if now - self.collected >= DOUBT then
+    self.collected = now
+    collectgarbage()
+  end
+end
+
+--- Waits until `moment` (monotonic ms); where another call may bring the token, until one moved, or
+--- may be asked whether it lives.
 ---@return boolean open  false: the client is closed, and whoever waits is to give up
 function Openresty:wait(moment, for_token)
+  if for_token then
+    local doubtful = self.now() + DOUBT
+    if doubtful < moment and self:rest(doubtful, true) then
+      self:doubt()
+    elseif doubtful >= moment then
+      self:rest(moment, true)
+    end
+  else
+    self:rest(moment)
+  end
+  return not self.closed
+end
+
+-- Whether `moment` has come, and nothing else, the client's end included.
+function Openresty:rest(moment, for_token)
   local rest = { semaphore = self:semaphore(), for_token = for_token }
   ngx.update_time() -- nginx counts from when it last looked, which may be a while ago
   while not self.closed and self.now() < moment and not rest.over do
@@ -102,7 +130,7 @@ function Openresty:wait(moment, for_token)
   end
   self.resting[rest] = nil
   self:put_back(rest.semaphore)
-  return not self.closed
+  return not rest.over and not self.closed
 end
 
 function Openresty:wake_resting(for_token_only)
