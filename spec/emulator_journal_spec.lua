@@ -131,6 +131,22 @@ describe("the emulator with a file", function()
     end)
   end)
 
+  it("goes on with monthly fees, and with an account that holds something", function()
+    start()
+    local holder = peer:holder()
+    peer:fund(holder, "100.00")
+    local card_no = peer:ok("cards.apply", { package_no = "P-3", cardholder_no = holder,
+      card_type = "Virtual", card_unique_no = "monthly" }).card_no
+    local data = peer:ok("simulate.auth", { card_no = card_no, amount = "50.00" })
+    kill(peer)
+    start()
+    assert.equal("50.50", peer:control("GET", "state").cardholders[1].held)
+    peer:ok("simulate.consumption_clear", { consume_no = data.consume_no, amount = "40.00" })
+    peer.emulator:clock { advance = 31 * 86400 }
+    local row = peer:control("GET", "state").cardholders[1]
+    assert.same({ "53.60", "0.00" }, { row.balance, row.held }) -- 100 - 5 - 40.40 - 1
+  end)
+
   it("lets a purchase fail whose decision it did not live to see", function()
     support.run(function()
       local receiver = support.receiver(function(event)

@@ -104,6 +104,8 @@ add("dispatch.lua", "local ok, err = platform.store:commit()", "local ok, err = 
   "emulator_journal")
 add("life.lua", "life.await(platform, name, row)\n      end\n    end", "end\n    end",
   "emulator_journal")
+add("life.lua", "charges.resume(platform)", "", "emulator_journal")
+add("platform.lua", "purchases.resume(self)", "", "emulator_journal")
 add("platform.lua", "self.clock.advanced = left.advanced", "", "emulator_journal")
 
 -- Lists, control
