@@ -64,6 +64,32 @@ describe("the access token", function()
     assert.equal("token-1", request.headers["Access-Token"])
   end)
 
+  it("costs a call little where an early refresh hangs or is put off", function()
+    local ways = {
+      hangs = function(call) return calls.fail(world, call, "timeout", "sent") end,
+      breaks = function(call) return calls.fail(world, call, "connect", "nothing") end,
+      busy = function(call)
+        return calls.answer(world, call, calls.refusal(1009), { retry_after = "20" })
+      end,
+      page = function(call) return calls.answer(world, call, "<html>", { status = 503 }) end,
+    }
+    for name, way in pairs(ways) do
+      world = calls.world()
+      finish((calls.ready(world)))
+      world.monotonic = world.monotonic + 86400000 - 300000
+      local call = calls.begin(world)
+      local _, refresh = calls.next(world, call)
+      assert.is_true(is_token_request(refresh), name)
+      assert.equal(10, refresh.timeout)
+      world.monotonic = world.monotonic + 10000
+      local action, request = way(call)
+      assert.equal("send", action, name)
+      assert.equal("token-1", request.headers["Access-Token"])
+      assert.equal(20, request.timeout)
+      assert.is_false(is_token_request(select(2, calls.next(world, calls.begin(world)))))
+    end
+  end)
+
   it("is not used to its last second", function()
     finish((calls.ready(world)))
     world.monotonic = world.monotonic + 86400000 - 10000

@@ -63,6 +63,7 @@ void ks_call_cleanup(ks_call *call) {
         return;
     give_up_fetch(call);
     ks_text_cleanup(&call->block);
+    call->request = (ks_request){0};
     ks_client_release(call->client);
     call->client = NULL;
 }
@@ -153,8 +154,15 @@ static void begin_send(ks_call *call, ks_now now, int64_t stamp) {
         add_header(call, "Language", span_of(&client->language));
 }
 
+/* Whether the call could go on with the token that is here: it fetches the next one early. */
+static bool has_token(const ks_call *call, ks_now now) {
+    return ks_token_good(&call->client->token, &call->client->clock, now);
+}
+
 static void send_token_request(ks_call *call, ks_now now) {
     begin_send(call, now, ks_clock_stamp(&call->client->clock, now));
+    if (has_token(call, now)) /* most of the time is for the operation */
+        call->request.timeout_ms -= call->request.timeout_ms / 3 * 2;
     call->request.method = (ks_span){"GET", 3};
     call->request.url = span_of(&call->client->token_url);
     call->token_attempts++;
@@ -290,7 +298,7 @@ static void end_attempts(ks_call *call, ks_now now) {
         else
             ks_token_fail(token, call->ticket, now, &call->fault);
         call->fetching = false;
-        if (ks_token_good(token, &call->client->clock, now)) {
+        if (has_token(call, now)) {
             call->fault.kind = KS_FAULT_NONE;
             call->state = KS_STATE_READY;
             return;
@@ -300,11 +308,13 @@ static void end_attempts(ks_call *call, ks_now now) {
     finish(call);
 }
 
-/* Pauses for another attempt, if the budget and the time that is left allow one. */
+/* Pauses for another attempt, if the budget and the time that is left allow one. An early refresh
+ * is left for another call to try: this one has a token. */
 static void try_again(ks_call *call, ks_now now, int32_t cost, int64_t least_pause) {
     ks_retry *retry = call->client->retry;
     int attempts = at_token(call) ? call->token_attempts : call->attempts;
-    if (attempts >= KS_RETRY_ATTEMPTS_MAX) {
+    bool early = at_token(call) && has_token(call, now);
+    if (early || attempts >= KS_RETRY_ATTEMPTS_MAX) {
         end_attempts(call, now);
         return;
     }
