@@ -36,6 +36,15 @@ describe("ks:parallel", function()
     world:control("POST", "faults", { operation = operation, delay = seconds, times = "always" })
   end
 
+  it("survives any number of functions that raise before they wait", function()
+    local results, failures = ks:parallel(4, numbers(100000), function(item)
+      error({ item = item })
+    end)
+    assert.is_nil(next(results))
+    assert.equal(100000, #failures)
+    assert.equal(99999, failures[99999].item)
+  end)
+
   it("returns results in order, however long each took", function()
     local results, failures = ks:parallel(10, numbers(10), function(item, index)
       ks:sleep((11 - item) * 0.01)

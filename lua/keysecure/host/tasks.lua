@@ -236,21 +236,29 @@ function Tasks:parallel(limit, items, fn)
     end
   end
 
+  -- Where a function raised, another takes up its work: from here where it raised before it waited
+  -- for anything, since any number of such ends must not nest.
   local function start()
-    local state = {}
+    local inside = true
     live = live + 1
-    self:launch(work, function(ok, fault)
-      if not ok then
-        fail(state.index, fault)
-        if taken < count then
-          start()
+    repeat
+      local state, again = {}, false
+      self:launch(work, function(ok, fault)
+        if not ok then
+          fail(state.index, fault)
+          again = inside and taken < count
         end
-      end
-      live = live - 1
-      if live == 0 and parent then
-        self:resume_later(parent)
-      end
-    end, state)
+        if not again then
+          live = live - 1
+          if not ok and taken < count then
+            start()
+          elseif live == 0 and parent then
+            self:resume_later(parent)
+          end
+        end
+      end, state)
+    until not again
+    inside = false
   end
 
   for _ = 1, math.min(limit, count) do
