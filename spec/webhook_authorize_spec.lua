@@ -108,6 +108,11 @@ describe("an authorization", function()
     hook:on("Auth", function() return false, ("long "):rep(100) end)
     local _, answer = support.auth(hook)
     assert.equal(("long "):rep(40), answer.message)
+    for before, kept in pairs { [""] = 66, a = 66, ab = 66, abc = 65 } do -- 3 bytes each
+      hook:on("Auth", function() return false, before .. ("余"):rep(100) end)
+      _, answer = support.auth(hook)
+      assert.equal(before .. ("余"):rep(kept), answer.message)
+    end
   end)
 
   it("without a number or an amount is not asked about", function()
@@ -509,11 +514,36 @@ describe("an authorization", function()
       assert.truthy(heard.errors[1]:find "down")
     end)
 
+    it("is no answer to another amount, where there is no time to ask", function()
+      here:on("Auth", function() return true end)
+      there:on("Auth", function() error "not here" end)
+      local small = support.purchase { amount = "1.00" }
+      assert.is_true((support.auth(here, small)))
+      local large = support.purchase { amount = "900.00", consume_no = small.consume_no }
+      assert.is_false((ask(there, large, core.wall() / 1000 - 2)))
+      assert.equal("changed", told.journal[1].reason)
+      assert.is_true((ask(there, small, core.wall() / 1000 - 2)))
+      assert.equal("duplicate", told.journal[2].reason)
+    end)
+
+    it("is no answer to another amount, where it was a fallback", function()
+      local kind = support.hook { store = store, on_timeout = "approve" }
+      kind:on("Auth", function() return false end)
+      local small = support.purchase { amount = "1.00" }
+      run(function()
+        assert.is_true((ask(kind, small, core.wall() / 1000 - 2)))
+      end)
+      there:on("Auth", function() return false end)
+      local large = support.purchase { amount = "900.00", consume_no = small.consume_no }
+      assert.is_false((support.auth(there, large)))
+      assert.equal("changed", told.journal[#told.journal].reason)
+    end)
+
     it("repairs what was written just before the clock decided otherwise", function()
       local slow_store = memory.new()
       local slow = setmetatable({ immediate = false }, { __index = slow_store })
       function slow.add(_, key, value, seconds)
-        if key:find "^answer:" and value:find "^0 " then
+        if key:find "^answer:" and value:find "\n0 $" then
           slow_store:add(key, value, seconds)
           cqueues.sleep(0.15) -- written, but the reply is on its way
           return true
@@ -526,7 +556,7 @@ describe("an authorization", function()
         local data = support.purchase()
         assert.is_false((ask(hook, data)))
         wait(function() return #heard.lates == 1 end)
-        assert.equal("1 declined", slow_store:get("answer:" .. data.consume_no))
+        assert.truthy(slow_store:get("answer:" .. data.consume_no):find "\n1 declined$")
       end)
     end)
   end)

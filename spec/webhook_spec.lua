@@ -416,6 +416,26 @@ describe("a webhook", function()
       assert.equal("409 a signed message under another id or action", told.refusals[1])
     end)
 
+    it("nothing that was an authorization, and no authorization that was something else", function()
+      local hook, told = support.hook()
+      local calls = 0
+      hook:on("Auth", function()
+        calls = calls + 1
+        return true
+      end)
+      hook:on("Consumption", function() calls = calls + 1 end)
+      for from, to in pairs { Auth = "Consumption", Consumption = "Auth" } do
+        local headers, body = support.request(from, support.purchase())
+        assert.equal(200, (hook:answer(headers, body)))
+        local changed, times = body:gsub('"action":"' .. from .. '"', '"action":"' .. to .. '"')
+        assert.equal(1, times)
+        assert.equal(409, (hook:answer(headers, changed)))
+        assert.equal(200, (hook:answer(headers, body)))
+      end
+      assert.equal(2, calls)
+      assert.equal(2, #told.refusals)
+    end)
+
     it("unknown actions and values as they are, to whoever takes all", function()
       local hook = support.hook()
       local seen = {}

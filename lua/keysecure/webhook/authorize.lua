@@ -5,9 +5,11 @@
 -- workers are two entries of the store, which nobody overwrites but to repair: `claim:` goes to the
 -- one that may call the handler, `answer:` to the first that has an answer. So the handler is
 -- called once for a purchase, even where the worker that called it has died: whoever asks again
--- then gets the fallback.
+-- then gets the fallback. Both say what the question was, since a yes to one amount is none to
+-- another.
 local core = require "keysecure.core"
 local decision = require "keysecure.webhook.decision"
+local door = require "keysecure.webhook.door"
 local new_cell = require "keysecure.webhook.cell"
 
 local authorize = {}
@@ -70,44 +72,70 @@ end
 
 -- The store ------------------------------------------------------------------------------------
 
-local function remember(hook, host, key, event, made)
-  local added, known = hook.store:add("answer:" .. key, decision.pack(made),
+local function changed(hook, host, event)
+  hook:report(host, "asked again with another amount, currency or card; declined", event)
+  return decision.decline()
+end
+
+local function entry_of(cell, made)
+  return cell.facts .. "\n" .. decision.pack(made)
+end
+
+-- What an entry of the store answers to this question, and the reason.
+local function read_entry(hook, host, event, cell, text)
+  local asked = cell.facts .. "\n"
+  local made = text:sub(1, #asked) == asked and decision.unpack(text:sub(#asked + 1))
+  if made then
+    return made, "duplicate"
+  end
+  return changed(hook, host, event), "changed"
+end
+
+-- Makes somebody else's answer this one's.
+local function adopt(hook, host, event, cell, text)
+  local made, reason = read_entry(hook, host, event, cell, text)
+  cell.duplicate = reason == "duplicate"
+  cell:settle(made, reason)
+end
+
+-- Where somebody has answered before: what, and the reason.
+local function remember(hook, host, key, event, cell, made)
+  local added, known = hook.store:add("answer:" .. key, entry_of(cell, made),
     hook.options.remember)
-  if added == nil then
+  if added == false then
+    return read_entry(hook, host, event, cell, known)
+  elseif added == nil then
     hook:report(host, "the answer can't be remembered: " .. tostring(known), event)
   end
-  return added == false and decision.unpack(known) or nil
 end
 
 -- Who answered in time may have written just before the clock decided otherwise.
-local function repair(hook, host, key, event, made)
-  local ok, err = hook.store:set("answer:" .. key, decision.pack(made), hook.options.remember)
+local function repair(hook, host, key, event, cell)
+  local ok, err = hook.store:set("answer:" .. key, entry_of(cell, cell.answer),
+    hook.options.remember)
   if not ok then
     hook:report(host, "the answer can't be remembered: " .. tostring(err), event)
   end
+end
+
+local function store_failed(hook, host, event, cell, err)
+  hook:report(host, "the store: " .. tostring(err), event)
+  fall_back(hook, event, host, cell, "store")
 end
 
 -- The one that holds the claim answers soon, or never.
 local function wait_for_other(hook, host, key, event, cell)
   while not is_over(event) and not cell.answer do
     local text, err = hook.store:get("answer:" .. key)
-    local made = text and decision.unpack(text)
-    if made then
-      cell.duplicate = true
-      return cell:settle(made, "duplicate")
+    if text then
+      return adopt(hook, host, event, cell, text)
     elseif text == nil then
-      hook:report(host, "the store: " .. tostring(err), event)
-      return fall_back(hook, event, host, cell, "store")
+      return store_failed(hook, host, event, cell, err)
     end
     host.sleep(POLL)
   end
   fall_back(hook, event, host, cell, "timeout")
-  remember(hook, host, key, event, cell.answer)
-end
-
-local function changed(hook, host, event)
-  hook:report(host, "asked again with another amount, currency or card; declined", event)
-  return decision.decline()
+  remember(hook, host, key, event, cell, cell.answer)
 end
 
 -- Deciding -------------------------------------------------------------------------------------
@@ -165,11 +193,11 @@ local function publish(hook, host, key, event, cell, made)
   if is_over(event) then
     fall_back(hook, event, host, cell, "timeout")
   end
-  local other = remember(hook, host, key, event, cell.answer or made)
+  local other, reason = remember(hook, host, key, event, cell, cell.answer or made)
   if not cell.answer and other then
-    cell:settle(other, "duplicate")
+    cell:settle(other, reason)
   elseif not cell:settle(made, "handler") and not other then
-    repair(hook, host, key, event, cell.answer)
+    repair(hook, host, key, event, cell)
   end
   if cell.answer ~= made then
     late(hook, host, event, made, cell.answer)
@@ -179,7 +207,7 @@ end
 local function decide(hook, host, key, event, cell)
   if is_overloaded(hook, event) then
     fall_back(hook, event, host, cell, "overload")
-    return remember(hook, host, key, event, cell.answer)
+    return remember(hook, host, key, event, cell, cell.answer)
   end
   local made, reason, complaint = call_handler(hook, host, event)
   if made then
@@ -190,17 +218,22 @@ local function decide(hook, host, key, event, cell)
     cell:settle(decision.decline(), reason)
   end
   fall_back(hook, event, host, cell, is_over(event) and "timeout" or reason)
-  remember(hook, host, key, event, cell.answer)
+  remember(hook, host, key, event, cell, cell.answer)
 end
 
 -- What runs beside the one that answers.
 local function work(hook, host, key, event, cell)
+  local original, err = door.is_original(hook, event, "Auth")
+  if original == nil then
+    return store_failed(hook, host, event, cell, err)
+  elseif not original then
+    return cell:settle(door.refusal(409, "a signed message under another action"), "replay")
+  end
   local mine, known = hook.store:add("claim:" .. key, cell.facts, hook.options.remember)
   if mine then
     return decide(hook, host, key, event, cell)
   elseif mine == nil then
-    hook:report(host, "the store: " .. tostring(known), event)
-    fall_back(hook, event, host, cell, "store")
+    store_failed(hook, host, event, cell, known)
   elseif known ~= cell.facts then
     cell:settle(changed(hook, host, event), "changed")
   else
@@ -227,7 +260,7 @@ end
 local function give_up(hook, host, key, event, cell, reason)
   if fall_back(hook, event, host, cell, reason) then
     host.spawn(function()
-      host.call(remember, hook, host, key, event, cell.answer)
+      host.call(remember, hook, host, key, event, cell, cell.answer)
     end)
   end
 end
@@ -235,10 +268,8 @@ end
 -- There is no time to begin; but a store that need not be waited for may know the answer.
 local function refuse_to_begin(hook, host, key, event, cell, reason)
   local text = hook.store.immediate and hook.store:get("answer:" .. key)
-  local made = text and decision.unpack(text)
-  if made then
-    cell.duplicate = true
-    cell:settle(made, "duplicate")
+  if text then
+    adopt(hook, host, event, cell, text)
   else
     give_up(hook, host, key, event, cell, reason)
   end
@@ -273,7 +304,7 @@ end
 ---@param hook keysecure.Webhook
 ---@param event keysecure.webhook.Event
 ---@param host table
----@return keysecure.webhook.Decision
+---@return keysecure.webhook.Decision|keysecure.webhook.Refusal
 ---@return string reason
 ---@return boolean|nil duplicate
 function authorize.answer(hook, event, host)

@@ -14,8 +14,17 @@ local decision = {}
 local CODE_DECLINED, CODE_MAX = 1, 2147483647
 local MESSAGE_MAX = 200 -- bytes of what is told to the platform
 
+-- No character is cut in two: half of one is no UTF-8, and so the whole answer no JSON.
+local function shortened(message)
+  local last = MESSAGE_MAX
+  while last > MESSAGE_MAX - 4 and message:find("^[\128-\191]", last + 1) do
+    last = last - 1
+  end
+  return message:sub(1, last)
+end
+
 local function new(code, message)
-  return { approved = code == 0, code = code, message = message:sub(1, MESSAGE_MAX) }
+  return { approved = code == 0, code = code, message = shortened(message) }
 end
 
 --- A yes.

@@ -49,18 +49,8 @@ local function hand_over(hook, host, handler, event, cell)
   cell:settle(taken and answer(0, "") or again_later "not taken", taken and "handler" or "error")
 end
 
--- Whether this signature was seen with this id and action alone.
-local function is_original(hook, event)
-  local name = event.id .. "\n" .. event.action
-  local added, known = hook.store:add("signature:" .. event.signature, name, hook.options.remember)
-  if added == nil then
-    return nil, known
-  end
-  return added or known == name
-end
-
 local function work(hook, host, handler, event, cell)
-  local original, err = is_original(hook, event)
+  local original, err = door.is_original(hook, event, event.id .. "\n" .. event.action)
   if original == nil then
     return store_failed(hook, host, event, cell, err)
   elseif not original then

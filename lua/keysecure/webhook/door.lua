@@ -144,6 +144,21 @@ local function read(hook, found, body)
     signature = found.signature }
 end
 
+--- Whether a signed message comes as what it came as before, if it did: `id` and `action`, which
+--- nothing signs, are what anybody could change who got hold of it. May wait for the store.
+---@param hook keysecure.Webhook
+---@param event keysecure.webhook.Event
+---@param name string  what it comes as
+---@return boolean|nil original  nil: the store failed
+---@return string|nil err
+function door.is_original(hook, event, name)
+  local added, known = hook.store:add("signature:" .. event.signature, name, hook.options.remember)
+  if added == nil then
+    return nil, known
+  end
+  return added or known == name
+end
+
 --- Reads a request.
 ---@param hook keysecure.Webhook
 ---@param headers table
