@@ -216,6 +216,8 @@ describe("the command line of the operations #plain", function()
       .. card).out)
     assert.equal("no rows\n", keysecure(words_of("cards list --card-no none", DAYS)).out)
     assert.equal("[]\n", keysecure(words_of("cards list --json --card-no none", DAYS)).out)
+    assert.equal("name  a [2J b  é", require("keysecure.command.output").row({ data = {} },
+      { name = "a\27[2J\194\155b\127\194\128é" }, { zone = "UTC" }))
   end)
 
   it("passes any field on to a simulation", function()

@@ -229,7 +229,7 @@ describe("the description of an entry", function()
     assert.equal("Card_update  C1: A -> B (3 ms)", line { action = "Card_update",
       consume_no = cjson.null, amount = cjson.null, local_currency = cjson.null, card_no = "C1",
       before_status = "A", after_status = "B", decision = "taken" })
-    assert.equal("New?[2J      12.50 EUR S1: not taken (error, 3 ms)", line {
-      action = "New\27[2J", decision = "not taken", reason = "error" })
+    assert.equal("New?[2J?    12.50 EUR S1: not taken (error, 3 ms)", line {
+      action = "New\27[2J\194\155", decision = "not taken", reason = "error" })
   end)
 end)

@@ -116,9 +116,10 @@ end
 
 -- Text ----------------------------------------------------------------------------------------
 
--- Nothing that a terminal would obey.
+-- Nothing that a terminal would obey: neither ASCII's control characters nor those of Latin-1,
+-- which UTF-8 writes in two bytes.
 local function plain(value)
-  return (tostring(value):gsub("%c", " "))
+  return (tostring(value):gsub("%c", " "):gsub("\194[\128-\159]", " "))
 end
 
 local function moment(milliseconds, zone)

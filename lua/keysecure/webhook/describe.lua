@@ -52,5 +52,5 @@ return function(entry)
   local about = ABOUT[entry.action] and ABOUT[entry.action](entry) or "taken"
   local line = string.format("%-12s %s: %s (%s)", entry.action, subject_of(entry),
     entry.decision == "not taken" and "not taken" or about, circumstances(entry))
-  return (line:gsub("[%c\127]", "?"))
+  return (line:gsub("[%c\127]", "?"):gsub("\194[\128-\159]", "?"))
 end
