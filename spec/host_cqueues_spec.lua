@@ -58,6 +58,29 @@ describe("the host of cqueues", function()
     assert.is_true(beats >= 5, beats)
   end)
 
+  it("sends what a call with done was given, whatever becomes of that table", function()
+    local holder = world:holder()
+    local fields, transfers = { cardholder_no = holder.cardholder_no, type = "In" }, {}
+    loop:wrap(function()
+      for i = 1, 3 do
+        fields.transfer_unique_no, fields.balance = world:unique "T", i .. ".00"
+        local number = fields.transfer_unique_no
+        ks.accounts:transfer(fields, { done = function(transfer, err)
+          transfers[i] = { number, transfer and transfer.transfer_unique_no, transfer
+            and transfer.balance, err }
+        end })
+      end
+      fields.balance = "900.00"
+    end)
+    run()
+    for i = 1, 3 do
+      assert.equal(transfers[i][1], transfers[i][2])
+      assert.equal(i .. ".00", transfers[i][3])
+    end
+    assert.equal("6.00", assert(world.ks.accounts:info {
+      cardholder_no = holder.cardholder_no })[1].balance)
+  end)
+
   it("wakes one who sleeps while others wait for longer", function()
     assert(ks.cards:packages())
     slow("cards.packages", 1.5)

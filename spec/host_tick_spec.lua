@@ -189,6 +189,16 @@ describe("the host of a loop with frames", function()
       refused({ code = 4001 }, failure[1], failure[2])
     end)
 
+    it("with what was asked, whatever becomes of that table", function()
+      local holder, card = world:holder(), nil
+      local fields = { cardholder_no = holder.cardholder_no, package_no = "P-1",
+        card_type = "Virtual", card_unique_no = world:unique "C" }
+      ks.cards:apply(fields, { done = function(row) card = row end })
+      fields.cardholder_no, fields.package_no = "U0", "P-2"
+      finish()
+      assert.same({ holder.cardholder_no, "P-1" }, { card.cardholder_no, card.package_no })
+    end)
+
     it("and raises a mistake where it was made", function()
       local function done() end
       local message = raised(function()

@@ -120,6 +120,16 @@ local function split_done(options)
   return options.done, rest
 end
 
+-- The caller may use its table again before a call that doesn't wait is through with it, or has
+-- begun: cqueues lets coroutines begin in its own time.
+local function copy_of(fields)
+  local copy = {}
+  for name, value in pairs(fields) do
+    copy[name] = type(value) == "table" and copy_of(value) or value
+  end
+  return copy
+end
+
 --- As `call`, without waiting: `options.done(value, err)` is called from a later `step`. This is
 -- what `ks.cards:detail({…}, { done = fn })` does. A mistake in the arguments is raised here.
 ---@param name string
@@ -131,7 +141,7 @@ function Client:begin(name, fields, options)
   local done, rest = split_done(options)
   check_fields(name, fields)
   exchange.prepare(self, operation, fields or NONE)
-  self.host:spawn(self.call, done, self, name, fields, rest)
+  self.host:spawn(self.call, done, self, name, copy_of(fields or NONE), rest)
 end
 
 --- Walks all rows of a list operation: see keysecure.pager. Raises an error object where a page
