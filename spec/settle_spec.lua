@@ -661,23 +661,38 @@ describe("a number that is taken", function()
       { settle = false }))
   end)
 
-  it("by a transfer that failed is an error", function()
-    local plain = { status = 200, headers = {} }
+  -- A client of a platform that knows the transfer T-1 as `row` says, and refuses to make it anew.
+  local function with_transfer(row)
     local function answering(body)
-      return { status = plain.status, headers = plain.headers, body = body }
+      return { status = 200, headers = {}, body = body }
     end
-    local failing = world:client { transport = { perform = function(_, request)
+    return world:client { transport = { perform = function(_, request)
       if request.url:find("/merchant/token", 1, true) then
         return answering '{"code":0,"data":{"access_token":"token-1","expired_time":1900000000000}}'
       elseif request.url:find "/list$" then
         return answering('{"code":0,"data":{"list":[{"transfer_no":"T1","cardholder_no":"U1",'
-          .. '"transfer_unique_no":"T-1","type":"In","balance":"5","status":"Fail"}]}}')
+          .. '"transfer_unique_no":"T-1","type":"In",' .. row .. "}]}}")
       end
       return answering '{"code":1004,"msg":"transfer_unique_no invalid parameter"}'
     end } }
+  end
+
+  local ASKED = { cardholder_no = "U1", type = "In", balance = "5.00",
+    transfer_unique_no = "T-1" }
+
+  it("by a transfer that failed is an error", function()
     refused({ code = 1004, name = "recorded_as_failed", field = "status" },
-      failing.accounts:transfer { cardholder_no = "U1", type = "In", balance = "5.00",
-        transfer_unique_no = "T-1" })
+      with_transfer('"balance":"5","status":"Fail"').accounts:transfer(ASKED))
+  end)
+
+  it("by a transfer whose amount can't be read is nothing to judge by", function()
+    for _, balance in ipairs { "5.00 TUSDT", "+5.00", "5E0" } do
+      local odd = with_transfer('"balance":"' .. balance .. '","status":"Success"')
+      refused({ code = 1004, name = "invalid_parameter" }, odd.accounts:transfer(ASKED))
+      local err = refused({ kind = "protocol", name = "unsettled", outcome = "unknown" },
+        odd.accounts:settle { transfer_unique_no = "T-1", balance = "5.00" })
+      assert.matches("balance", err.message, 1, true)
+    end
   end)
 end)
 

@@ -131,12 +131,18 @@ local function param(operation, name)
   return params[name]
 end
 
--- What the platform does not tell can't be compared: the number alone must do.
+-- What the platform does not tell can't be compared: the number alone must do. An amount that can't
+-- be read is nil and an error: it may well be the one that was asked.
 local function differ(field, asked, told)
   if asked == nil or told == nil or told == "" then
     return false
   elseif field.type == "money" then
-    return money.compare(asked, told) ~= 0
+    local order = money.compare(asked, told)
+    if not order then
+      return nil, errors.new { kind = "protocol", outcome = "unknown", field = field.name,
+        message = "the row's " .. field.name .. " is no decimal number" }
+    end
+    return order ~= 0
   elseif field.fold then
     return asked:lower() ~= tostring(told):lower()
   end
@@ -174,8 +180,9 @@ end
 local function difference(doubt, row, deadline)
   local settle = doubt.operation.settle
   for _, name in ipairs(settle.same) do
-    if differ(param(doubt.operation, name), doubt.fields[name], row[name]) then
-      return name
+    local differs, err = differ(param(doubt.operation, name), doubt.fields[name], row[name])
+    if differs or err then
+      return differs and name or nil, err
     end
   end
   for name, offer in pairs(settle.offers or {}) do
