@@ -214,6 +214,28 @@ describe("the client", function()
       assert.matches("is still Pending, not Approved, after 0.5 s", err.message, 1, true)
     end)
 
+    it("looks for the reason of a rejection in the time that is left", function()
+      local limits = {}
+      local function answering(data)
+        return { status = 200, headers = {}, body = '{"code":0,"data":' .. data .. "}" }
+      end
+      local slow = world:client { transport = { perform = function(_, request)
+        local name = request.url:match "[^/]+$"
+        limits[name] = request.timeout
+        if name == "token" then
+          return answering '{"access_token":"token-1","expired_time":1900000000000}'
+        elseif name == "list" then
+          return answering '{"list":[{"cardholder_no":"U1","fail_reason":"blurred"}]}'
+        end
+        core.sleep(300)
+        return answering '{"cardholder_no":"U1","status":"Rejected","time":1790000000000}'
+      end } }
+      local err = refused({ name = "final_status" },
+        slow:cardholder("U1"):wait("Approved", { timeout = 10 }))
+      assert.matches("blurred", err.message, 1, true)
+      assert.is_true(limits.list <= limits.info - 0.3, limits.list)
+    end)
+
     it("ends with the call that fails", function()
       local card = world:card()
       world:fault("cards.detail", 4001)

@@ -62,10 +62,10 @@ function Cardholder:wait(status, options)
   end
   return wait(client, self, status, options,
     function(_, time_left)
-      local patience = math.min(client.options.timeout, time_left)
+      local patience, started = math.min(client.options.timeout, time_left), client.now()
       local fresh, err = self:refresh { timeout = patience }
       if fresh and api.final_states.cardholder[fresh.status] then
-        find_reason(self, client, patience)
+        find_reason(self, client, patience - (client.now() - started) / 1000)
       end
       return fresh, err
     end, { operation = "cardholders.info", states = api.final_states.cardholder })
