@@ -226,6 +226,17 @@ nginx.describe("the authorizer on OpenResty", function()
     end
   end)
 
+  -- How often the journal says of a purchase that it was decided too late.
+  local function late_lines(consume_no)
+    local file, count = assert(io.open(journal)), 0
+    for line in file:lines() do
+      local entry = cjson.decode(line)
+      count = count + (entry.kind == "late" and entry.consume_no == consume_no and 1 or 0)
+    end
+    file:close()
+    return count
+  end
+
   it("releases what was approved too late", function()
     local holder = account()
     local data = purchase(holder)
@@ -236,14 +247,23 @@ nginx.describe("the authorizer on OpenResty", function()
     assert.is_true(core.monotonic() - from >= 590, "it did not wait")
     client:quit()
     wait(function() return balance(holder) == "100.00 0.00" end)
-    wait(function()
-      local file = assert(io.open(journal))
-      local text = file:read "*a"
-      file:close()
-      return text:find('"kind":"late"', 1, true)
-    end)
+    wait(function() return late_lines(data.consume_no) == 1 end)
     assert.not_equal(0, send("Auth", data))
     assert.equal("100.00 0.00", balance(holder))
+  end)
+
+  it("keeps what was approved before, where more of it was approved too late", function()
+    local data, holder = approved()
+    local client = server:client()
+    for late, amount in ipairs { "20.00", "5.00" } do
+      client:raw_cmd "CLIENT PAUSE 900"
+      assert.not_equal(0, send("Auth", changed(data, { amount = amount })))
+      wait(function() return late_lines(data.consume_no) == late end)
+      wait(function() return balance(holder) == "87.50 12.50" end)
+    end
+    client:quit()
+    told(data, { status = "Success" })
+    assert.equal("87.50 0.00", balance(holder))
   end)
 
   it("asks for it again where it could not post it", function()

@@ -89,12 +89,17 @@ function ledger.reserve(data)
   return answer == 1, REFUSALS[answer]
 end
 
---- Lets go of what is held for a purchase that the platform was not told yes for.
----@param data table
+--- Lets go of what is held for a question that the platform was not told yes to; what an earlier
+--- one holds for the same purchase stays.
+---@param data table  of an Auth
 ---@return boolean|nil released
 ---@return string|nil err
 function ledger.release(data)
-  local answer, err = run("release", data, "0")
+  local amount = cents(data.amount)
+  if not amount then
+    return false, "no amount that can be held"
+  end
+  local answer, err = run("release", data, amount)
   return answer and answer == 1, err
 end
 

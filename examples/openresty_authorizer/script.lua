@@ -52,7 +52,26 @@ local function ask()
   if more > 0 and more > number(account, 'available') then
     return 0
   end
-  redis.call('HSET', purchase, 'status', 'Pending', 'amount', math.max(cents, cents - more))
+  local before = cents - more
+  if more > 0 then
+    redis.call('HSET', purchase, 'before', before)
+  end
+  redis.call('HSET', purchase, 'status', 'Pending', 'amount', math.max(cents, before))
+  settle(purchase)
+  return 1
+end
+
+-- Takes an approval back that came too late; what was approved before it, or is more, stays.
+local function release()
+  if redis.call('HGET', purchase, 'status') ~= 'Pending' then
+    return 0
+  end
+  local before = number(purchase, 'before')
+  if number(purchase, 'amount') == cents and before > 0 then
+    redis.call('HSET', purchase, 'amount', before, 'before', 0)
+  elseif number(purchase, 'amount') == cents then
+    redis.call('HSET', purchase, 'status', 'Fail')
+  end
   settle(purchase)
   return 1
 end
@@ -87,11 +106,7 @@ end
 if verb == 'ask' then
   return ask()
 elseif verb == 'release' then
-  if redis.call('HGET', purchase, 'status') ~= 'Pending' then
-    return 0
-  end
-  redis.call('HSET', purchase, 'status', 'Fail')
-  settle(purchase)
+  return release()
 elseif kind == 'Refund' then
   told_of_refund()
 elseif kind == 'Reversal' then
