@@ -14,6 +14,7 @@ local RATE, LONG = 2000, tonumber(os.getenv "KS_BENCH_SECONDS") or 30
 
 local HOOK = [[
 local hook = assert(require("keysecure.webhook").from_env {
+  store = require("keysecure.webhook.store.shdict").new "answers",
   journal = assert(require("keysecure.webhook.journal").open(
     ngx.config.prefix() .. "/journal.jsonl")) })
 hook:on("Auth", function(event)
@@ -24,6 +25,7 @@ return hook
 
 local HTTP = [[
   lua_socket_log_errors off;
+  lua_shared_dict answers 200m;
   init_by_lua_block { require "HOOK" }
 ]]
 

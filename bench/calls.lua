@@ -14,15 +14,17 @@ local function contestants(address, in_flight, root)
       return process.json(command).per_second
     end
   end
-  local function lua(flavour, script, target)
+  local function lua(flavour, script, target, collector)
     return program(process.lua(root, flavour,
-      string.format("%s %s %d %d", script, target, calls, in_flight)))
+      string.format("%s %s %d %d %s", script, target, calls, in_flight, collector or "")))
   end
   return {
     { name = "bare libcurl, C", run = program(string.format(
       "%s/build/lua54/bench/bare_libcurl %s %d %d", root, url, calls, in_flight)) },
     { name = "engine alone, Lua 5.4", run = lua("lua54", "engine.lua", url) },
     { name = "keysecure, Lua 5.4", run = lua("lua54", "client.lua", address) },
+    { name = "the same, generational collector", run = lua("lua54", "client.lua", address,
+      "generational") },
     { name = "keysecure, LuaJIT", run = lua("luajit", "client.lua", address) },
     { name = "lua-http by hand, Lua 5.4", run = lua("lua54", "rival_lua_http.lua", url) },
   }

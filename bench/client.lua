@@ -1,9 +1,13 @@
 --- The client, complete: checks, timestamps, token, failure logic, decoding, rows.
 --
---   lua bench/client.lua ADDRESS CALLS IN_FLIGHT      -> {"calls":…, "seconds":…, "per_second":…}
+--   lua bench/client.lua ADDRESS CALLS IN_FLIGHT [generational]
+--                                                     -> {"calls":…, "seconds":…, "per_second":…}
 local keysecure = require "keysecure"
 
 local address, calls, in_flight = arg[1], tonumber(arg[2]), tonumber(arg[3])
+if arg[4] then
+  collectgarbage(arg[4])
+end
 local ks = assert(keysecure.new {
   address = address, api_key = "bench", api_secret = "0123456789abcdef",
 })
