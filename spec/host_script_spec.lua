@@ -390,3 +390,50 @@ describe("outside of it", function()
     end
   end)
 end)
+
+describe("a call of a script", function()
+  local world, ks
+
+  setup(function()
+    world = support.start()
+  end)
+  teardown(function()
+    world:stop()
+  end)
+  before_each(function()
+    ks = world:client()
+  end)
+
+  local function told_by(fn, ...)
+    local ok, fault = pcall(fn, ...)
+    assert.is_false(ok)
+    return fault.told
+  end
+
+  local function raise_twice()
+    ks:spawn(function() end, function() error { told = "done" } end)
+    ks:spawn(function() error { told = "function" } end)
+  end
+
+  it("is not cost its result by what others raise, which the next ones do", function()
+    local holder = world:holder(ks)
+    raise_twice()
+    local row = assert(holder:transfer { type = "In", balance = "5.00",
+      transfer_unique_no = world:unique "T" })
+    assert.equal("5.00", row.balance)
+    local counted = world:counted(function()
+      assert.equal("done", told_by(ks.cards.packages, ks.cards))
+    end)
+    assert.equal(0, counted.total)
+    assert.equal("function", told_by(ks.step, ks))
+    assert.equal(3, #assert(ks.cards:packages()))
+    ks:close()
+  end)
+
+  it("leaves it to close where there is no next one", function()
+    raise_twice()
+    assert(ks.cards:packages())
+    assert.equal("done", told_by(ks.close, ks))
+    ks:close()
+  end)
+end)

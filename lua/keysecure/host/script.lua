@@ -24,7 +24,7 @@ function Driver:wait()
     if host.sleepers.count > 0 then
       host:wake_due((host.now()))
     end
-    if not host:advance() then
+    if not host:advance_safely() then
       host:rest()
     end
   end

@@ -56,7 +56,7 @@ local function clear(self)
   self.awaited, self.ends = {}, {}
   self.sleepers = sleepers.new()
   self.turns, self.next_turn, self.last_turn = {}, 1, 0
-  self.unfinished = 0
+  self.unfinished, self.faults = 0, {}
 end
 
 --- A host of `class` for one client.
@@ -93,9 +93,20 @@ function Tasks:in_task()
     and (not is_yieldable or is_yieldable())
 end
 
+-- What others raised while code waited that is no task is put off until nothing is under way that
+-- it could cost a result: the next call, step or close raises it.
+function Tasks:raise_put_off()
+  if self.faults[1] ~= nil then
+    error(table.remove(self.faults, 1), 0)
+  end
+end
+
 --- Called before anything is sent: raises where the code now running may not wait.
 function Tasks:check()
   self:enter()
+  if not self:in_task() then
+    self:raise_put_off()
+  end
   if not is_yieldable and self:in_task() then
     coroutine.yield(PROBES)
   end
@@ -338,6 +349,15 @@ function Tasks:advance()
   return self:take_turn() or self:take_result()
 end
 
+--- As `advance`, but what is raised is put off.
+function Tasks:advance_safely()
+  local ok, more = pcall(self.advance, self)
+  if not ok then
+    self.faults[#self.faults + 1] = more
+  end
+  return not ok or more
+end
+
 -- The pollable object -------------------------------------------------------------------------
 
 --- Does what there is to do without waiting: moves bytes, lets go on whose result or moment has
@@ -345,6 +365,7 @@ end
 ---@param budget? number  seconds; nil: everything that is there now
 function Tasks:step(budget)
   self:enter()
+  self:raise_put_off()
   local engine, deadline = self.engine, budget and core.seconds() + budget
   if engine then
     engine:step(0)
@@ -406,15 +427,11 @@ function Tasks:close()
   self:enter()
   self.closed = true
   self:wake_due(math.huge)
-  local faults = {}
-  repeat
-    local ok, more = pcall(self.advance, self)
-    if not ok then
-      faults[#faults + 1] = more
-    end
-  until ok and not more
-  if faults[1] ~= nil then
-    error(faults[1], 0)
+  while self:advance_safely() do end
+  local fault = self.faults[1]
+  self.faults = {}
+  if fault ~= nil then
+    error(fault, 0)
   end
 end
 
