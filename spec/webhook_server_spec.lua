@@ -130,6 +130,30 @@ describe("a webhook's server", function()
     end)
   end)
 
+  it("keeps no connection to strangers, who could hold all that there are", function()
+    platform.run(function(loop)
+      local hook = support.hook()
+      hook:on("Auth", function() return true end)
+      local server = assert(webhook_server.listen { hook = hook, port = 0, cq = loop,
+        max_connections = 2 })
+      local strangers = {}
+      for i = 1, 2 do
+        strangers[i] = socket.connect("127.0.0.1", server.port)
+        strangers[i]:setmode("b", "b")
+        strangers[i]:write "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
+        strangers[i]:flush()
+        assert.matches("^HTTP/1.1 400", strangers[i]:xread("*l", 10))
+      end
+      local headers, body = support.request("Auth", support.purchase())
+      assert.equal(200, platform.http(server.url:gsub("/$", ""), "POST", "/", headers,
+        body).status)
+      for _, stranger in ipairs(strangers) do
+        stranger:close()
+      end
+      server:close()
+    end)
+  end)
+
   it("does not wait for those who never finish, nor mind what is no HTTP", function()
     platform.run(function(loop)
       local hook = support.hook()

@@ -77,14 +77,15 @@ end
 
 -- Requests -------------------------------------------------------------------------------------
 
-local function send(stream, status, body, more, is_last)
+-- Who is refused is let go: connections are kept for the platform, and there are only so many.
+local function send(stream, status, body, more)
   local headers = new_headers()
   headers:append(":status", string.format("%d", status))
   headers:append("content-length", string.format("%d", #body))
   for name, value in pairs(more) do
     headers:append(name:lower(), value)
   end
-  if is_last and stream.connection.version < 2 then
+  if status >= 400 and stream.connection.version < 2 then
     headers:append("connection", "close")
   end
   if stream:write_headers(headers, false, WRITE_TIMEOUT) then
@@ -118,7 +119,7 @@ local function answer(options, stream)
   else
     status, text, more = hook:refuse(host, door.refusal(408, "the request did not come in time"))
   end
-  send(stream, status, text, more, not body or #body > hook.options.max_body)
+  send(stream, status, text, more)
 end
 
 -- Serving --------------------------------------------------------------------------------------
