@@ -18,6 +18,8 @@ local options = {}
 ---@field secret? boolean
 ---@field help string
 
+local FARTHEST = 3660 * 86400 -- seconds; there are moments that no Date can name
+
 ---@type keysecure.emulator.Option[]
 options.global = {
   { name = "host", type = "text", default = "127.0.0.1", fixed = true,
@@ -42,7 +44,7 @@ options.global = {
     help = "seconds from Pending to In_progress, and again to the verdict; 0: at once" },
   { name = "issue_delay", type = "number", default = 0.2, min = 0,
     help = "seconds that a card stays Pending; 0: not at all" },
-  { name = "clock_offset", type = "number", default = 0,
+  { name = "clock_offset", type = "number", default = 0, min = -FARTHEST, max = FARTHEST,
     help = "seconds that the server's clock is ahead (or, negative, behind)" },
   { name = "callback_delays", type = "numbers", default = { 1, 5, 30, 60 }, min = 0,
     help = "seconds before each repeat of a callback that was not taken" },
