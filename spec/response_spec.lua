@@ -75,7 +75,9 @@ describe("a response", function()
   it("is an error where the data has another shape", function()
     for name, bad in pairs {
       ["cards.detail"] = { "[]x", '"text"', "7", "null" },
-      ["cards.list"] = { "{}", '{"list":7}', '{"list":null}', '{"list":[7]}' },
+      ["cards.list"] = { "{}", '{"list":7}', '{"list":null}', '{"list":[7]}',
+        '{"list":{"rows":[{"card_no":"C1"}]}}', '{"list":[null,null,{"card_no":"C1"},null]}' },
+      ["cardholders.info"] = { '{"card_list":{"card_no":"C1"}}' },
       ["cards.private_info"] = { "{}", "7" },
     } do
       for _, data in ipairs(bad) do
@@ -86,8 +88,11 @@ describe("a response", function()
       end
       assert.is_nil((read(name, nil)))
     end
-    local _, err = read("cards.detail", '{"time":"soon"}')
-    assert.equal("time", err.field)
+    for _, time in ipairs { '"soon"', "1.5", "1e400", "true", "{}" } do
+      local row, err = read("cards.detail", '{"time":' .. time .. "}")
+      assert.is_nil(row, time)
+      assert.equal("time", err.field)
+    end
   end)
 
   it("decrypts private card data and guards it", function()

@@ -7,7 +7,7 @@ local guarded = require "keysecure.guarded"
 local json = cjson.new()
 local null = cjson.null
 local to_integer = math.tointeger or function(number)
-  return number == math.floor(number) and number or nil
+  return number % 1 == 0 and number or nil -- which infinity is not
 end
 
 local response = {}
@@ -18,6 +18,11 @@ local function exact_text(number)
   if tonumber(text) == number and not text:find("[eni]") then
     return text
   end
+end
+
+-- An object would pass for a list without rows, and what is in it for things that aren't there.
+local function is_list(value)
+  return type(value) == "table" and (#value > 0 or next(value) == nil)
 end
 
 local convert_fields
@@ -38,7 +43,7 @@ local CONVERT = {
     return type(value) == "table" and convert_fields(field.fields, value) or nil
   end,
   list = function(value, field, rows)
-    if type(value) ~= "table" then
+    if not is_list(value) then
       return nil
     end
     for i, item in ipairs(value) do
@@ -166,7 +171,7 @@ end
 
 function READ.list(operation, data, context)
   local list = type(data) == "table" and data.list
-  if type(list) ~= "table" then
+  if not is_list(list) then
     return nil, unreadable(operation, "data holds no list")
   end
   for i = 1, #list do
