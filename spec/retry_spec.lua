@@ -74,6 +74,15 @@ describe("retries", function()
     assert.equal(500, shared:left())
   end)
 
+  it("are given back to the brim, however many they were", function()
+    for _, retries in ipairs { 1, 501, 1000000000 } do
+      assert.is_true(world.budget:spend())
+      world.budget:earn(retries)
+      assert.equal(500, world.budget:left())
+    end
+    assert.has_error(function() world.budget:earn(-1) end)
+  end)
+
   it("may be paid for by others", function()
     for left = 495, 0, -5 do
       assert.is_true(world.budget:spend())

@@ -118,7 +118,9 @@ static int budget_spend(lua_State *L) {
 /* budget:earn(retries): puts back what so many retries have cost, up to the capacity. */
 static int budget_earn(lua_State *L) {
     lua_Integer retries = luaL_checkinteger(L, 2);
-    luaL_argcheck(L, retries >= 0 && retries <= KS_RETRY_CAPACITY, 2, "a few retries expected");
+    luaL_argcheck(L, retries >= 0, 2, "a number of retries expected");
+    if (retries > KS_RETRY_CAPACITY) /* of a call that lasted for long: more than fill it */
+        retries = KS_RETRY_CAPACITY;
     ks_retry_earn(check_budget(L, 1), (int32_t)retries * KS_RETRY_COST);
     return 0;
 }
