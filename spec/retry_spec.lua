@@ -16,9 +16,14 @@ describe("retries", function()
       if action == "done" then
         return pauses
       end
+      if action == "send" then -- a pause of nothing, which one draw in a hundred is
+        moment = world.monotonic
+      end
       pauses[#pauses + 1] = moment - world.monotonic
       world.monotonic = moment
-      assert.equal("send", (calls.next(world, call)))
+      if action == "wait" then
+        assert.equal("send", (calls.next(world, call)))
+      end
     end
   end
 
