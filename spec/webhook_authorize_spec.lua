@@ -519,7 +519,7 @@ describe("an authorization", function()
       there:on("Auth", function() error "not here" end)
       local small = support.purchase { amount = "1.00" }
       assert.is_true((support.auth(here, small)))
-      local large = support.purchase { amount = "900.00", consume_no = small.consume_no }
+      local large = support.purchase { amount = "9.00", consume_no = small.consume_no }
       assert.is_false((ask(there, large, core.wall() / 1000 - 2)))
       assert.equal("changed", told.journal[1].reason)
       assert.is_true((ask(there, small, core.wall() / 1000 - 2)))
@@ -534,7 +534,7 @@ describe("an authorization", function()
         assert.is_true((ask(kind, small, core.wall() / 1000 - 2)))
       end)
       there:on("Auth", function() return false end)
-      local large = support.purchase { amount = "900.00", consume_no = small.consume_no }
+      local large = support.purchase { amount = "9.00", consume_no = small.consume_no }
       assert.is_false((support.auth(there, large)))
       assert.equal("changed", told.journal[#told.journal].reason)
     end)
