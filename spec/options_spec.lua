@@ -48,6 +48,9 @@ describe("options", function()
       "http://127.1.2.3/x" } do
       assert(options.check(given { address = address }), address)
     end
+    local long = "https://" .. ("x"):rep(504)
+    assert(options.check(given { address = long }))
+    assert.equal("address", fault { address = long .. "x" })
   end)
 
   it("refuse addresses that hide something", function()

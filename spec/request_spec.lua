@@ -73,6 +73,16 @@ describe("a request", function()
       cjson.decode(made.body))
   end)
 
+  it("returns an error for what is too large to be sent", function()
+    local frame = #'{"anything":""}'
+    local made = make("simulate.consumption_clear", { anything = ("x"):rep(1000000 - frame) })
+    assert.equal(1000000, #made.body)
+    local none, err = make("simulate.consumption_clear", { anything = ("x"):rep(1000001 - frame) })
+    assert.is_nil(none)
+    assert.same({ "invalid", "not_sent", "simulate.consumption_clear" },
+      { err.kind, err.outcome, err.operation })
+  end)
+
   it("knows its secrets", function()
     assert.same({ "123" }, request.secrets(api.operations["cards.activate"], { cvv = "123" }))
     assert.same({}, request.secrets(api.operations["cards.detail"], { card_no = "C1" }))

@@ -135,6 +135,8 @@ local function address_fault(address)
     return "must be https://host[:port][/path]"
   elseif scheme == "http" and not is_loopback(host) then
     return "must be https: plain http is for this machine alone"
+  elseif #address > 512 then
+    return "must have at most 512 characters"
   end
 end
 

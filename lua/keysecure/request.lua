@@ -9,6 +9,9 @@ local json = cjson.new()
 
 local request = {}
 
+-- Bytes: what is sent, address and headers included, may have 1 MiB (csrc/core/call.h).
+local BODY_MAX = 1000 * 1000
+
 -- What follows from an operation alone, worked out once.
 local function plan_of(operation)
   local plan = { known = {}, names = {}, body = {}, secrets = {}, before = operation.path }
@@ -117,6 +120,10 @@ function request.new(operation, fields, cipher, mode)
   end
   if operation.method == "POST" then
     made.body = body_of(operation, plan, fields, cipher)
+    if #made.body > BODY_MAX then
+      return nil, errors.new { kind = "invalid", operation = operation.name,
+        message = "is too large: at most " .. BODY_MAX .. " bytes can be sent" }
+    end
   end
   return made
 end
