@@ -16,7 +16,7 @@ local HOOK = [[
 local hook = assert(require("keysecure.webhook").from_env {
   store = require("keysecure.webhook.store.shdict").new "answers",
   journal = assert(require("keysecure.webhook.journal").open(
-    ngx.config.prefix() .. "/journal.jsonl")) })
+    ngx.config.prefix() .. "/journal.jsonl", DELAY)) })
 hook:on("Auth", function(event)
   return require("keysecure.money").compare(event.data.amount, "50.00") <= 0
 end)
@@ -115,15 +115,23 @@ local function example(root)
   return files
 end
 
+local function start_hook(delay)
+  return start('require("hook"):serve()', "hook",
+    { files = { ["hook.lua"] = (HOOK:gsub("DELAY", delay)) } })
+end
+
 local function contestants(root, store)
   return {
     { name = "a constant after the body", start = function()
       return start [[ ngx.req.read_body() ngx.print '{"code":0,"message":""}' ]]
     end },
     { name = "verified, decided, journalled", start = function()
-      return start('require("hook"):serve()', "hook", { files = { ["hook.lua"] = HOOK } })
+      return start_hook "nil"
     end },
-    { name = "the same, balances in Redis", start = function()
+    { name = "the same, the journal's delay 50 ms", start = function()
+      return start_hook "{ delay = 0.05 }"
+    end },
+    { name = "the example, balances in Redis", start = function()
       local client = store:client()
       client:flushall()
       client:hincrby("account:U0", "available", "1000000000000")

@@ -2,6 +2,7 @@
 local cjson = require "cjson"
 local core = require "keysecure.core"
 local cqueues = require "cqueues"
+local door = require "keysecure.webhook.door"
 local memory = require "keysecure.webhook.store.memory"
 local support = require "spec.support.webhook"
 
@@ -19,7 +20,8 @@ local function ask(hook, data, received_at, id)
   local host = require "keysecure.webhook.host.cqueues"
   local headers, body = support.request("Auth", data or support.purchase(), nil, id)
   local from = core.monotonic()
-  local status, text = hook:process(host, headers, body, received_at or core.wall() / 1000)
+  local status, text = hook:process(host, door.collect(headers), body,
+    received_at or core.wall() / 1000)
   assert.equal(200, status)
   local answer = cjson.decode(text)
   return answer.code == 0, core.monotonic() - from, answer
@@ -472,7 +474,7 @@ describe("an authorization", function()
       there:on("Auth", function() return true end)
       local data = support.purchase()
       -- What a worker leaves that dies over its handler.
-      store:add("claim:" .. data.consume_no, "12.5|11.8|EUR|C1|Consumption", 60)
+      store:add("claim:" .. data.consume_no, "12.5|11.8|EUR|C1|Consumption\n" .. ("ab"):rep(32), 60)
       assert.is_false((support.auth(quick, data)))
       assert.is_false((support.auth(there, data)))
       assert.equal("duplicate", told.journal[1].reason)

@@ -98,6 +98,78 @@ describe("a journal", function()
     writer:close()
   end)
 
+  describe("with a delay", function()
+    local writer, due
+
+    before_each(function()
+      due = {}
+      writer = assert(journal.open(path, { delay = 0.5, later = function(seconds, fn)
+        assert.equal(0.5, seconds)
+        table.insert(due, fn)
+        return true
+      end }))
+    end)
+
+    after_each(function() writer:close() end)
+
+    it("has lines wait for each other", function()
+      writer:write { number = 1 }
+      writer:write { number = 2 }
+      assert.same({ 0, 1 }, { #lines_of(path), #due })
+      due[1]()
+      assert.same({ '{"number":1}', '{"number":2}' }, lines_of(path))
+      assert.same({ 2, 0 }, { writer.written, writer.dropped })
+      writer:write { number = 3 }
+      assert.equal(2, #due)
+      due[2]()
+      assert.equal(3, #lines_of(path))
+    end)
+
+    it("but not for many, nor for the end", function()
+      writer:write { text = ("x"):rep(40000) }
+      assert.equal(1, #lines_of(path))
+      writer:write { number = 2 } -- waits again
+      assert.equal(1, #lines_of(path))
+      writer:close()
+      assert.equal(2, #lines_of(path))
+      due[1]() -- too late, and harmless
+      assert.equal(2, #lines_of(path))
+    end)
+
+    it("counts each of those that a full disk does not take", function()
+      os.remove(path)
+      assert(os.execute("ln -s /dev/full " .. path))
+      writer.opened = writer.opened - 2000 -- two seconds later
+      writer:write { number = 1 }
+      writer:write { number = 2 }
+      due[1]()
+      assert.same({ 0, 2 }, { writer.written, writer.dropped })
+      os.remove(path)
+      writer:write { number = 3 }
+      due[2]()
+      assert.same({ 1, 2 }, { writer.written, writer.dropped })
+      assert.equal(2, cjson.decode(lines_of(path)[2]).count)
+    end)
+
+    it("writes at once where it can't wait", function()
+      local now = assert(journal.open(path, { delay = 1,
+        later = function() return nil, "process exiting" end }))
+      now:write { number = 1 }
+      assert.equal(1, #lines_of(path))
+      now:close()
+    end)
+
+    it("must know how to wait, and how long", function()
+      for _, case in ipairs { { { delay = 1 }, "later" }, { { delay = 0 }, "delay" },
+        { { delay = "1" }, "delay" }, { { delay = 61 }, "delay" }, { { delay = 0 / 0 }, "delay" },
+        { { delay = 1, later = 1 }, "later" } } do
+        local ok, err = pcall(journal.open, path, case[1])
+        assert.is_false(ok)
+        assert.matches(case[2], tostring(err))
+      end
+    end)
+  end)
+
   it("counts what can't be written as JSON", function()
     local writer = assert(journal.open(path))
     writer:write { text = print }

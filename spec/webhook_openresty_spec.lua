@@ -324,3 +324,50 @@ nginx.describe("webhooks that share a store", function()
     database:stop()
   end)
 end)
+
+nginx.describe("a journal with a delay in nginx", function()
+  local JOURNALLED = [[
+local hook = assert(require("keysecure.webhook").new {
+  api_key = "app", api_secret = "0123456789abcdef",
+  journal = assert(require("keysecure.webhook.journal").open(ngx.config.prefix()
+    .. "journal", { delay = DELAY })) })
+hook:on("Auth", function() return true end)
+return hook
+]]
+
+  local function lines(server)
+    local file = assert(io.open(server.dir .. "/journal"))
+    local found = 0
+    for line in file:lines() do
+      cjson.decode(line)
+      found = found + 1
+    end
+    file:close()
+    return found
+  end
+
+  local function with(delay, fn)
+    local server = nginx.start { files = { ["hook.lua"] = (JOURNALLED:gsub("DELAY", delay)) },
+      http = "init_by_lua_block { require 'hook' }", server = SERVER }
+    for _ = 1, 3 do
+      assert.is_true((auth(server, support.purchase())))
+    end
+    fn(server)
+    assert.same({}, server:logged("error", "crit"))
+    server:stop()
+  end
+
+  it("has its lines written without anybody asking again", function()
+    with("0.1", function(server)
+      server:wait(function() return lines(server) == 3 end)
+    end)
+  end)
+
+  it("and those of a worker that ends at its end", function()
+    with("60", function(server)
+      assert.equal(0, lines(server))
+      server:reload()
+      server:wait(function() return lines(server) == 3 end)
+    end)
+  end)
+end)

@@ -436,6 +436,62 @@ describe("a webhook", function()
       assert.equal(2, #told.refusals)
     end)
 
+    -- The status that a request gets when it is sent again under another action.
+    local function replayed(hook, request, from, to)
+      local changed, times = request.body:gsub('"action":"' .. from .. '"',
+        '"action":"' .. to .. '"')
+      assert.equal(1, times)
+      return (hook:answer(request.headers, changed))
+    end
+
+    -- A request of its own millisecond, and so with its own signature.
+    local began = core.wall()
+    local function request(action, data, age)
+      local headers, body = support.request(action, data, { timestamp = began - age },
+        action .. age)
+      return { headers = headers, body = body }
+    end
+
+    for _, on_changed in ipairs { "decline", "decide" } do
+      it("nothing replayed about a purchase that came both ways: " .. on_changed, function()
+        for _, order in ipairs { { "Auth", "Auth", "Consumption" },
+          { "Auth", "Consumption", "Auth" }, { "Consumption", "Auth", "Auth" } } do
+          local hook, told = support.hook { on_changed = on_changed }
+          local calls = { Auth = 0, Consumption = 0 }
+          for action in pairs(calls) do
+            hook:on(action, function()
+              calls[action] = calls[action] + 1
+              return action == "Auth" or nil
+            end)
+          end
+          local data, requests = support.purchase(), {}
+          for i, action in ipairs(order) do
+            requests[i] = request(action, data, i)
+            local status, answer = support.ask(hook, requests[i].headers, requests[i].body)
+            assert.same({ 200, 0 }, { status, answer.code })
+          end
+          assert.same({ Auth = 1, Consumption = 1 }, calls)
+          for i, action in ipairs(order) do
+            local other = action == "Auth" and "Consumption" or "Auth"
+            assert.equal(409, replayed(hook, requests[i], action, other))
+            local status, answer = support.ask(hook, requests[i].headers, requests[i].body)
+            assert.same({ 200, 0 }, { status, answer.code })
+          end
+          assert.same({ Auth = 1, Consumption = 1 }, calls)
+          assert.equal(3, #told.refusals)
+        end
+      end)
+    end
+
+    it("no authorization that nobody wanted when it was something else", function()
+      local hook, told = support.hook()
+      hook:on("Auth", function() return true end)
+      local told_of = request("Consumption", support.purchase(), 0)
+      assert.equal(200, (hook:answer(told_of.headers, told_of.body)))
+      assert.equal("ignored", told.journal[1].reason)
+      assert.equal(409, replayed(hook, told_of, "Consumption", "Auth"))
+    end)
+
     it("unknown actions and values as they are, to whoever takes all", function()
       local hook = support.hook()
       local seen = {}

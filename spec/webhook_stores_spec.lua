@@ -69,7 +69,7 @@ describe("a store in memory", function()
   keeps_the_contract(memory.new)
 
   it("keeps no more than it may, and gives up the oldest", function()
-    local store = memory.new { size = 3 }
+    local store = memory.new { size = 3, on_full = function() end }
     for _, key in ipairs { "a", "b", "c" } do
       store:add(key, key, 60)
     end
@@ -88,6 +88,25 @@ describe("a store in memory", function()
       count = count + 1
     end
     assert.equal(3, count)
+  end)
+
+  it("says, now and then, that it forgets what was to be remembered", function()
+    local now, said = 0, {}
+    local store = memory.new { size = 2, now = function() return now end,
+      on_full = function(message) table.insert(said, message) end }
+    for key = 1, 4 do
+      store:add("a" .. key, "x", 60)
+    end
+    assert.equal(1, #said)
+    assert.matches("larger than 2 entries", said[1])
+    now = 61000 -- what is there has had its time
+    store:add("b", "x", 60)
+    store:delete "b"
+    store:add("c", "x", 60)
+    store:add("d", "x", 60) -- in the place of one that was deleted
+    assert.equal(1, #said)
+    store:add("e", "x", 60)
+    assert.equal(2, #said)
   end)
 
   it("raises on misuse", function()

@@ -1,7 +1,7 @@
---- Redis inside OpenResty: redis-lua (LuaRocks: redis-lua, Debian: lua-redis) over a cosocket, so
---- that nobody waits while one does. lua-resty-redis serves as well; this one is also in Debian.
--- luacheck: read globals ngx
-local redis = require "redis"
+--- Redis inside OpenResty: lua-resty-redis, which OpenResty comes with; Debian calls the same thing
+--- nginx.redis (lua-nginx-redis).
+local found, redis = pcall(require, "resty.redis")
+redis = found and redis or require "nginx.redis"
 
 local connection = {}
 
@@ -9,29 +9,23 @@ local connection = {}
 local TIME_LIMIT = tonumber(os.getenv "REDIS_TIME_LIMIT") or 100
 local KEEP_FOR, KEEP_MANY = 60000, 100
 
-redis.commands.eval, redis.commands.evalsha = redis.command "EVAL", redis.command "EVALSHA"
-
 local host, port = (os.getenv "REDIS_ADDRESS" or "127.0.0.1:6379"):match "^(.*):(%d+)$"
 
 --- A client that is connected, or nil and why not. Its methods are named like the commands; they
---- raise where Redis fails.
+--- answer nil and why where the connection fails, false and why where Redis refuses.
 function connection.acquire()
-  local socket = ngx.socket.tcp()
-  socket:settimeouts(TIME_LIMIT, TIME_LIMIT, TIME_LIMIT)
-  local ok, err = socket:connect(host, tonumber(port))
-  if not ok then
-    return nil, err
-  end
-  return redis.connect { socket = socket }
+  local client = redis:new()
+  client:set_timeout(TIME_LIMIT)
+  local ok, err = client:connect(host, tonumber(port))
+  return ok and client, err
 end
 
 --- Takes it back; one that failed is not used again.
 function connection.release(client, failed)
-  local socket = client.network.socket
   if failed then
-    socket:close()
+    client:close()
   else
-    socket:setkeepalive(KEEP_FOR, KEEP_MANY)
+    client:set_keepalive(KEEP_FOR, KEEP_MANY)
   end
 end
 

@@ -29,18 +29,19 @@ local function decimal(count)
   return (money.multiply(tostring(count), "0.01", 2))
 end
 
--- Runs `fn(client, …)` with a connection; nil and why where Redis fails.
+-- Runs `fn(client, …)` with a connection; what it answers, or nil and why where Redis fails.
 local function with_redis(fn, ...)
   local client, err = connection.acquire()
   if not client then
     return nil, "no Redis: " .. tostring(err)
   end
-  local ok, first, second = pcall(fn, client, ...)
-  connection.release(client, not ok)
-  if not ok then
-    return nil, "Redis: " .. tostring(first)
+  local result
+  result, err = fn(client, ...)
+  connection.release(client, result == nil)
+  if not result then
+    return nil, "Redis: " .. tostring(err)
   end
-  return first, second
+  return result
 end
 
 -- Redis knows the script by its sum once it has seen it.
@@ -49,21 +50,17 @@ local SUM = ngx.sha1_bin(script):gsub(".", function(byte)
 end)
 
 local function evaluate(client, ...)
-  local ok, answer = pcall(client.evalsha, client, SUM, ...)
-  if not ok and tostring(answer):find("NOSCRIPT", 1, true) then
+  local answer, err = client:evalsha(SUM, ...)
+  if answer == false and err:find("NOSCRIPT", 1, true) then
     return client:eval(script, ...)
-  elseif not ok then
-    error(answer, 0)
   end
-  return answer
+  return answer, err
 end
 
 local function run(verb, data, amount, fee)
-  return with_redis(function(client)
-    return evaluate(client, 3, account_key(data.cardholder_no), purchase_key(data.consume_no),
-      purchase_key(data.consume_relate_no or data.consume_no), verb, data.type or "",
-      data.status or "", amount, fee or "0")
-  end)
+  return with_redis(evaluate, 3, account_key(data.cardholder_no), purchase_key(data.consume_no),
+    purchase_key(data.consume_relate_no or data.consume_no), verb, data.type or "",
+    data.status or "", amount, fee or "0")
 end
 
 local function is_complete(data)
@@ -127,10 +124,10 @@ function ledger.deposit(holder, amount)
   if not count then
     return nil, "no amount"
   end
-  return with_redis(function(client)
-    client:hincrby(account_key(holder), "available", count)
-    return true
+  local balance, err = with_redis(function(client)
+    return client:hincrby(account_key(holder), "available", count)
   end)
+  return balance and true, err
 end
 
 --- What a cardholder has; nil without an error where there is no such account.
@@ -138,13 +135,13 @@ end
 ---@return {available: string, held: string}|nil
 ---@return string|nil err
 function ledger.balance(holder)
-  return with_redis(function(client)
-    local found = client:hmget(account_key(holder), "available", "held")
-    if not found[1] then
-      return nil
-    end
-    return { available = decimal(found[1]), held = decimal(found[2] or "0") }
+  local found, err = with_redis(function(client)
+    return client:hmget(account_key(holder), "available", "held")
   end)
+  if not found or found[1] == ngx.null then
+    return nil, err
+  end
+  return { available = decimal(found[1]), held = decimal(found[2] ~= ngx.null and found[2] or "0") }
 end
 
 return ledger

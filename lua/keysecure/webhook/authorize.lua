@@ -10,41 +10,21 @@
 local core = require "keysecure.core"
 local decision = require "keysecure.webhook.decision"
 local door = require "keysecure.webhook.door"
+local guard = require "keysecure.webhook.guard"
 local new_cell = require "keysecure.webhook.cell"
+local question = require "keysecure.webhook.question"
 
 local authorize = {}
 
 local POLL = 0.01 -- seconds between two looks at another worker's answer
 local STEP = 0.1 -- of the median: how far one duration moves it
-local NUMBER_MAX = 128 -- bytes of a consume_no
-
--- Facts ----------------------------------------------------------------------------------------
-
--- Digits differ where amounts don't: 12.5, 12.50.
-local function plain(amount)
-  local text = tostring(amount)
-  if text:find("%.%d*$") then
-    text = text:gsub("0+$", ""):gsub("%.$", "")
-  end
-  return text
-end
-
--- What a purchase is, in one text. Asked again with another one, it is another question.
-local function facts_of(data)
-  return table.concat({ plain(data.amount), plain(data.local_amount),
-    tostring(data.local_currency), tostring(data.card_no), tostring(data.type) }, "|")
-end
-
-local function is_complete(data)
-  return type(data.consume_no) == "string" and data.consume_no ~= ""
-    and #data.consume_no <= NUMBER_MAX and type(data.amount) == "string"
-end
 
 -- The fallback ---------------------------------------------------------------------------------
 
 -- What is answered where nothing was decided. A function may say something else than "decline" or
 -- "approve"; what it says wrong is a no.
-local function fallback(hook, event, host, reason)
+local function fallback(cell, reason)
+  local hook, host, event = cell.hook, cell.host, cell.event
   local chosen = hook.options.on_timeout
   if type(chosen) ~= "function" then
     local undecided = reason == "timeout" or reason == "overload"
@@ -62,12 +42,16 @@ local function fallback(hook, event, host, reason)
 end
 
 -- Puts the fallback into the cell, unless something is there; whether it did.
-local function fall_back(hook, event, host, cell, reason)
-  return not cell.answer and cell:settle(fallback(hook, event, host, reason), reason)
+local function fall_back(cell, reason)
+  return not cell.answer and cell:settle(fallback(cell, reason), reason)
 end
 
 local function is_over(event)
   return core.monotonic() > event.deadline
+end
+
+local function report(cell, message)
+  cell.hook:report(cell.host, message, cell.event)
 end
 
 -- The store ------------------------------------------------------------------------------------
@@ -82,60 +66,62 @@ local function entry_of(cell, made)
 end
 
 -- What an entry of the store answers to this question, and the reason.
-local function read_entry(hook, host, event, cell, text)
+local function read_entry(cell, text)
   local asked = cell.facts .. "\n"
   local made = text:sub(1, #asked) == asked and decision.unpack(text:sub(#asked + 1))
   if made then
     return made, "duplicate"
   end
-  return changed(hook, host, event), "changed"
+  return changed(cell.hook, cell.host, cell.event), "changed"
 end
 
 -- Makes somebody else's answer this one's.
-local function adopt(hook, host, event, cell, text)
-  local made, reason = read_entry(hook, host, event, cell, text)
+local function adopt(cell, text)
+  local made, reason = read_entry(cell, text)
   cell.duplicate = reason == "duplicate"
   cell:settle(made, reason)
 end
 
 -- Where somebody has answered before: what, and the reason.
-local function remember(hook, host, key, event, cell, made)
-  local added, known = hook.store:add("answer:" .. key, entry_of(cell, made),
+local function remember(cell, made)
+  local hook = cell.hook
+  local added, known = hook.store:add("answer:" .. cell.key, entry_of(cell, made),
     hook.options.remember)
   if added == false then
-    return read_entry(hook, host, event, cell, known)
+    return read_entry(cell, known)
   elseif added == nil then
-    hook:report(host, "the answer can't be remembered: " .. tostring(known), event)
+    report(cell, "the answer can't be remembered: " .. tostring(known))
   end
 end
 
 -- Who answered in time may have written just before the clock decided otherwise.
-local function repair(hook, host, key, event, cell)
-  local ok, err = hook.store:set("answer:" .. key, entry_of(cell, cell.answer),
+local function repair(cell)
+  local hook = cell.hook
+  local ok, err = hook.store:set("answer:" .. cell.key, entry_of(cell, cell.answer),
     hook.options.remember)
   if not ok then
-    hook:report(host, "the answer can't be remembered: " .. tostring(err), event)
+    report(cell, "the answer can't be remembered: " .. tostring(err))
   end
 end
 
-local function store_failed(hook, host, event, cell, err)
-  hook:report(host, "the store: " .. tostring(err), event)
-  fall_back(hook, event, host, cell, "store")
+local function store_failed(cell, err)
+  report(cell, "the store: " .. tostring(err))
+  fall_back(cell, "store")
 end
 
 -- The one that holds the claim answers soon, or never.
-local function wait_for_other(hook, host, key, event, cell)
-  while not is_over(event) and not cell.answer do
-    local text, err = hook.store:get("answer:" .. key)
+local function wait_for_other(cell)
+  while not is_over(cell.event) and not cell.answer do
+    local text, err = cell.hook.store:get("answer:" .. cell.key)
     if text then
-      return adopt(hook, host, event, cell, text)
+      return adopt(cell, text)
     elseif text == nil then
-      return store_failed(hook, host, event, cell, err)
+      return store_failed(cell, err)
     end
-    host.sleep(POLL)
+    cell.host.sleep(POLL)
   end
-  fall_back(hook, event, host, cell, "timeout")
-  remember(hook, host, key, event, cell, cell.answer)
+  fall_back(cell, "timeout")
+  remember(cell, cell.answer)
 end
 
 -- Deciding -------------------------------------------------------------------------------------
@@ -159,9 +145,10 @@ local function is_overloaded(hook, event)
   return hook.in_flight > 1 and event.deadline - core.monotonic() < hook.usual
 end
 
-local function call_handler(hook, host, event)
+local function call_handler(cell)
+  local hook = cell.hook
   local from = core.monotonic()
-  local ok, first, second = host.call(hook.handlers.Auth, event)
+  local ok, first, second = cell.host.call(hook.handlers.Auth, cell.event)
   learn(hook, core.monotonic() - from)
   if not ok then
     return nil, "error", "the handler raised: " .. tostring(first)
@@ -174,129 +161,127 @@ local function call_handler(hook, host, event)
 end
 
 -- Decided after the fallback was answered: whoever reserved something must hear of it.
-local function late(hook, host, event, made, answered)
-  hook:note(host, event, { kind = "late", decision = made.approved and "approve" or "decline",
-    code = made.code, message = made.message, reason = "late", late = true })
+local function late(cell, made)
+  local hook, host, event, answered = cell.hook, cell.host, cell.event, cell.answer
+  hook:note(host, event, "late", made, "late")
   if hook.options.on_late then
     local ok, err = host.call(hook.options.on_late, event, made, answered)
     if not ok then
-      hook:report(host, "on_late raised: " .. tostring(err), event)
+      report(cell, "on_late raised: " .. tostring(err))
     end
   elseif made.approved and not answered.approved then
-    hook:report(host, "approved too late, and there is no on_late", event)
+    report(cell, "approved too late, and there is no on_late")
   end
 end
 
 -- The handler has decided. Its decision counts when it is in the cell and in the store, in that
 -- process and moment; else it is late.
-local function publish(hook, host, key, event, cell, made)
-  if is_over(event) then
-    fall_back(hook, event, host, cell, "timeout")
+local function publish(cell, made)
+  if is_over(cell.event) then
+    fall_back(cell, "timeout")
   end
-  local other, reason = remember(hook, host, key, event, cell, cell.answer or made)
+  local other, reason = remember(cell, cell.answer or made)
   if not cell.answer and other then
     cell:settle(other, reason)
   elseif not cell:settle(made, "handler") and not other then
-    repair(hook, host, key, event, cell)
+    repair(cell)
   end
   if cell.answer ~= made then
-    late(hook, host, event, made, cell.answer)
+    late(cell, made)
   end
 end
 
-local function decide(hook, host, key, event, cell)
-  if is_overloaded(hook, event) then
-    fall_back(hook, event, host, cell, "overload")
-    return remember(hook, host, key, event, cell, cell.answer)
+local function decide(cell)
+  if is_overloaded(cell.hook, cell.event) then
+    fall_back(cell, "overload")
+    return remember(cell, cell.answer)
   end
-  local made, reason, complaint = call_handler(hook, host, event)
+  local made, reason, complaint = call_handler(cell)
   if made then
-    return publish(hook, host, key, event, cell, made)
+    return publish(cell, made)
   end
-  hook:report(host, complaint, event)
+  report(cell, complaint)
   if reason == "nonsense" then
     cell:settle(decision.decline(), reason)
   end
-  fall_back(hook, event, host, cell, is_over(event) and "timeout" or reason)
-  remember(hook, host, key, event, cell, cell.answer)
+  fall_back(cell, is_over(cell.event) and "timeout" or reason)
+  remember(cell, cell.answer)
 end
 
 -- What runs beside the one that answers.
-local function work(hook, host, key, event, cell)
-  local original, err = door.is_original(hook, event, "Auth")
-  if original == nil then
-    return store_failed(hook, host, event, cell, err)
-  elseif not original then
-    return cell:settle(door.refusal(409, "a signed message under another action"), "replay")
-  end
-  local mine, known = hook.store:add("claim:" .. key, cell.facts, hook.options.remember)
-  if mine then
-    return decide(hook, host, key, event, cell)
-  elseif mine == nil then
-    store_failed(hook, host, event, cell, known)
-  elseif known ~= cell.facts then
-    cell:settle(changed(hook, host, event), "changed")
-  else
+local function work(cell)
+  local whose, err = guard.claim(cell)
+  if whose == "mine" then
+    return decide(cell)
+  elseif whose == "known" then
     cell.duplicate = true
-    wait_for_other(hook, host, key, event, cell)
+    wait_for_other(cell)
+  elseif whose == "changed" then
+    cell:settle(changed(cell.hook, cell.host, cell.event), "changed")
+  elseif whose == "replay" then
+    cell:settle(door.refusal(409, "a signed message under another action"), "replay")
+  else
+    store_failed(cell, err)
   end
 end
 
-local function start(hook, host, key, event, cell)
-  hook.deciding[key] = cell
+local function guarded_work(cell)
+  local hook = cell.hook
+  local ok, err = cell.host.call(work, cell)
+  hook.in_flight = hook.in_flight - 1
+  hook.deciding[cell.key] = nil
+  if not ok then
+    report(cell, "internal: " .. tostring(err))
+    cell:settle(decision.decline(), "error")
+  end
+end
+
+local function start(cell)
+  local hook = cell.hook
+  hook.deciding[cell.key] = cell
   hook.in_flight = hook.in_flight + 1
-  host.spawn(function()
-    local ok, err = host.call(work, hook, host, key, event, cell)
-    hook.in_flight = hook.in_flight - 1
-    hook.deciding[key] = nil
-    if not ok then
-      hook:report(host, "internal: " .. tostring(err), event)
-      cell:settle(decision.decline(), "error")
-    end
-  end)
+  cell.host:spawn(guarded_work, cell)
 end
 
 -- The clock has decided. It is written down beside the answer, which has no time to lose.
-local function give_up(hook, host, key, event, cell, reason)
-  if fall_back(hook, event, host, cell, reason) then
-    host.spawn(function()
-      host.call(remember, hook, host, key, event, cell, cell.answer)
-    end)
+local function give_up(cell, reason)
+  if fall_back(cell, reason) then
+    cell.host:spawn(cell.host.call, remember, cell, cell.answer)
   end
 end
 
 -- There is no time to begin; but a store that need not be waited for may know the answer.
-local function refuse_to_begin(hook, host, key, event, cell, reason)
-  local text = hook.store.immediate and hook.store:get("answer:" .. key)
+local function refuse_to_begin(cell, reason)
+  local store = cell.hook.store
+  local text = store.immediate and store:get("answer:" .. cell.key)
   if text then
-    adopt(hook, host, event, cell, text)
+    adopt(cell, text)
   else
-    give_up(hook, host, key, event, cell, reason)
+    give_up(cell, reason)
   end
 end
 
-local function first(hook, host, key, event, facts)
-  local cell = new_cell()
-  cell.facts = facts
+local function first(cell)
+  local hook, event = cell.hook, cell.event
   if is_over(event) then
-    refuse_to_begin(hook, host, key, event, cell, "timeout")
+    refuse_to_begin(cell, "timeout")
   elseif hook.in_flight >= hook.options.max_in_flight then
-    refuse_to_begin(hook, host, key, event, cell, "overload")
+    refuse_to_begin(cell, "overload")
   else
-    start(hook, host, key, event, cell)
-    cell:wait(host, event.deadline)
-    give_up(hook, host, key, event, cell, "timeout")
+    start(cell)
+    cell:wait(cell.host, event.deadline)
+    give_up(cell, "timeout")
   end
   return cell.answer, cell.reason, cell.duplicate
 end
 
 -- The same purchase is being decided in this process.
-local function again(hook, host, event, cell, facts)
+local function again(cell, event, host, facts)
   if cell.facts ~= facts then
-    return changed(hook, host, event), "changed"
+    return changed(cell.hook, host, event), "changed"
   end
   cell:wait(host, event.deadline)
-  fall_back(hook, event, host, cell, "timeout")
+  fall_back(cell, "timeout")
   return cell.answer, cell.reason, true
 end
 
@@ -311,19 +296,17 @@ function authorize.answer(hook, event, host)
   if not hook.handlers.Auth then
     hook:report(host, "there is no handler for Auth; declined", event)
     return decision.decline(), "no handler"
-  elseif not is_complete(event.data) then
+  elseif not question.is_complete(event.data) then
     hook:report(host, "an authorization without consume_no or amount; declined", event)
     return decision.decline(), "incomplete"
   end
-  local key, facts = event.data.consume_no, facts_of(event.data)
-  if hook.options.on_changed == "decide" then
-    key = key .. "|" .. facts
-  end
+  local facts = question.facts(event.data)
+  local key = question.key(hook, event.data, facts)
   local cell = hook.deciding[key]
   if cell then
-    return again(hook, host, event, cell, facts)
+    return again(cell, event, host, facts)
   end
-  return first(hook, host, key, event, facts)
+  return first(new_cell(hook, host, event, key, facts))
 end
 
 return authorize

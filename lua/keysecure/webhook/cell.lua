@@ -3,8 +3,15 @@
 local core = require "keysecure.core"
 
 ---@class keysecure.webhook.Cell
----@field answer table|nil   what was put in
----@field reason string|nil  and why it is that
+---@field hook keysecure.Webhook
+---@field host table                   of whoever asked first
+---@field event keysecure.webhook.Event
+---@field key string
+---@field facts string|false       what was asked, where it matters
+---@field answer table|false       what was put in
+---@field reason string|false      and why it is that
+---@field duplicate boolean        somebody else has answered it
+---@field package signal table|false
 local Cell = {}
 Cell.__index = Cell
 
@@ -37,7 +44,15 @@ function Cell:wait(host, deadline)
   end
 end
 
+--- A cell for what `event` asks. All its members are there from the start: tables that grow cost
+--- more than any of them.
+---@param hook keysecure.Webhook
+---@param host table
+---@param event keysecure.webhook.Event
+---@param key string
+---@param facts? string
 ---@return keysecure.webhook.Cell
-return function()
-  return setmetatable({}, Cell)
+return function(hook, host, event, key, facts)
+  return setmetatable({ hook = hook, host = host, event = event, key = key, facts = facts or false,
+    answer = false, reason = false, duplicate = false, signal = false }, Cell)
 end

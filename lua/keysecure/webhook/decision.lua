@@ -97,7 +97,8 @@ end
 ---@param message string
 ---@return string json
 function decision.body(code, message)
-  return string.format('{"code":%d,"message":%s}', code, cjson.encode(message))
+  local text = message == "" and '""' or cjson.encode(message)
+  return string.format('{"code":%d,"message":%s}', code, text)
 end
 
 --- As a short text, for a store.

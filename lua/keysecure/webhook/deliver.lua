@@ -6,6 +6,7 @@
 -- action is a replay, and refused.
 local decision = require "keysecure.webhook.decision"
 local door = require "keysecure.webhook.door"
+local guard = require "keysecure.webhook.guard"
 local new_cell = require "keysecure.webhook.cell"
 
 local deliver = {}
@@ -20,69 +21,79 @@ local function again_later(message)
   return answer(1, message)
 end
 
-local function store_failed(hook, host, event, cell, err)
-  hook:report(host, "the store: " .. tostring(err), event)
+local function report(cell, message)
+  cell.hook:report(cell.host, message, cell.event)
+end
+
+local function store_failed(cell, err)
+  report(cell, "the store: " .. tostring(err))
   cell:settle(again_later "not now", "store")
 end
 
-local function call_handler(host, handler, event)
-  local ok, first, second = host.call(handler, event)
+local function call_handler(cell, handler)
+  local ok, first, second = cell.host.call(handler, cell.event)
   if not ok then
     return false, "the handler raised: " .. tostring(first)
   end
   return decision.taken(first, second)
 end
 
-local function hand_over(hook, host, handler, event, cell)
-  local key = "push:" .. event.id
-  local taken, why = call_handler(host, handler, event)
+local function hand_over(cell, handler)
+  local store, key = cell.hook.store, "push:" .. cell.event.id
+  local taken, why = call_handler(cell, handler)
   local ok, err
   if taken then
-    ok, err = hook.store:set(key, DONE, hook.options.remember)
+    ok, err = store:set(key, DONE, cell.hook.options.remember)
   else
-    hook:report(host, why, event)
-    ok, err = hook.store:delete(key)
+    report(cell, why)
+    ok, err = store:delete(key)
   end
   if not ok then
-    hook:report(host, "the store: " .. tostring(err), event)
+    report(cell, "the store: " .. tostring(err))
   end
   cell:settle(taken and answer(0, "") or again_later "not taken", taken and "handler" or "error")
 end
 
-local function work(hook, host, handler, event, cell)
-  local original, err = door.is_original(hook, event, event.id .. "\n" .. event.action)
+local function work(cell, handler)
+  local hook, event = cell.hook, cell.event
+  local original, err = guard.admit(hook, event)
   if original == nil then
-    return store_failed(hook, host, event, cell, err)
+    return store_failed(cell, err)
   elseif not original then
     return cell:settle(door.refusal(409, "a signed message under another id or action"), "replay")
+  elseif not handler then
+    return cell:settle(answer(0, ""), "ignored")
   end
   local mine, known = hook.store:add("push:" .. event.id, CLAIMED, hook.options.lease)
   if mine then
-    return hand_over(hook, host, handler, event, cell)
+    return hand_over(cell, handler)
   elseif mine == nil then
-    return store_failed(hook, host, event, cell, known)
+    return store_failed(cell, known)
   end
   cell.duplicate = true
   cell:settle(known == DONE and answer(0, "") or again_later "still at work", "duplicate")
 end
 
+local function guarded_work(cell, handler)
+  local hook = cell.hook
+  local ok, err = cell.host.call(work, cell, handler)
+  hook.delivering[cell.key] = nil
+  hook.handing = hook.handing - 1
+  if not ok then
+    report(cell, "internal: " .. tostring(err))
+    cell:settle(again_later "not taken", "error")
+  end
+end
+
 local function first(hook, host, handler, event)
-  local cell, key = new_cell(), event.signature .. event.id
+  local cell = new_cell(hook, host, event, event.signature .. event.id)
   if hook.handing >= hook.options.max_in_flight then
     cell:settle(again_later "not now", "overload")
     return cell
   end
-  hook.delivering[key] = cell
+  hook.delivering[cell.key] = cell
   hook.handing = hook.handing + 1
-  host.spawn(function()
-    local ok, err = host.call(work, hook, host, handler, event, cell)
-    hook.delivering[key] = nil
-    hook.handing = hook.handing - 1
-    if not ok then
-      hook:report(host, "internal: " .. tostring(err), event)
-      cell:settle(again_later "not taken", "error")
-    end
-  end)
+  host:spawn(guarded_work, cell, handler)
   return cell
 end
 
@@ -95,7 +106,7 @@ end
 ---@return boolean|nil duplicate
 function deliver.answer(hook, event, host)
   local handler = hook.handlers[event.action] or hook.handlers["*"]
-  if not handler then
+  if not handler and not hook.handlers.Auth then
     return answer(0, ""), "ignored"
   end
   local cell = hook.delivering[event.signature .. event.id]

@@ -57,7 +57,7 @@ local function of_object(headers)
   for name in pairs(WANTED) do
     local values = headers:get_as_sequence(name)
     if values.n > 1 then
-      return nil, name
+      return { twice = name }
     end
     found[name] = values[1]
   end
@@ -71,7 +71,7 @@ local function of_table(headers)
     local name = type(given) == "string" and given:lower()
     if WANTED[name] then
       if found[name] ~= nil or type(value) == "table" and #value ~= 1 then
-        return nil, name
+        return { twice = name }
       end
       found[name] = type(value) == "table" and value[1] or value
     end
@@ -79,8 +79,14 @@ local function of_table(headers)
   return found
 end
 
--- The headers that count, by lower-case name; or nil and the one that came twice.
-local function collect(headers)
+---@class keysecure.webhook.Headers  those that count, by lower-case name
+---@field twice? string  one that came more than once
+
+--- Picks out the headers that count.
+---@param headers table  of lua-http; or names in any case and texts, a list where one came more
+---  than once
+---@return keysecure.webhook.Headers
+function door.collect(headers)
   if type(headers.get_as_sequence) == "function" then
     return of_object(headers)
   end
@@ -88,7 +94,7 @@ local function collect(headers)
 end
 
 local function is_json(content_type)
-  if content_type == nil then
+  if content_type == nil or content_type == "application/json" then
     return true
   end
   local kind = type(content_type) == "string" and content_type:match("^%s*([^;%s]+)")
@@ -97,7 +103,9 @@ end
 
 local function check_headers(found)
   local method, stamp = found[":method"], found.timestamp
-  if method ~= nil and method ~= "POST" then
+  if found.twice then
+    return refuse(400, found.twice .. " came more than once")
+  elseif method ~= nil and method ~= "POST" then
     return refuse(405, "the method is not POST")
   elseif not is_json(found["content-type"]) then
     return refuse(415, "the Content-Type is not application/json")
@@ -141,42 +149,23 @@ local function read(hook, found, body)
     return refuse(400, "no usable id or action")
   end
   return event_of { id = id, action = action, data = data, raw_data = raw, timestamp = stamp,
-    signature = found.signature }
-end
-
---- Whether a signed message comes as what it came as before, if it did: `id` and `action`, which
---- nothing signs, are what anybody could change who got hold of it. May wait for the store.
----@param hook keysecure.Webhook
----@param event keysecure.webhook.Event
----@param name string  what it comes as
----@return boolean|nil original  nil: the store failed
----@return string|nil err
-function door.is_original(hook, event, name)
-  local added, known = hook.store:add("signature:" .. event.signature, name, hook.options.remember)
-  if added == nil then
-    return nil, known
-  end
-  return added or known == name
+    signature = found.signature, received_at = 0, started = 0, deadline = 0 }
 end
 
 --- Reads a request.
 ---@param hook keysecure.Webhook
----@param headers table
+---@param headers keysecure.webhook.Headers
 ---@param body string
 ---@return keysecure.webhook.Event|nil
 ---@return keysecure.webhook.Refusal|nil
 function door.open(hook, headers, body)
-  local found, twice = collect(headers)
-  if not found then
-    return refuse(400, twice .. " came more than once")
-  end
-  local ok, refusal = check_headers(found)
+  local ok, refusal = check_headers(headers)
   if not ok then
     return nil, refusal
   elseif #body > hook.options.max_body then
     return refuse(413, "the body is too large")
   end
-  return read(hook, found, body)
+  return read(hook, headers, body)
 end
 
 return door

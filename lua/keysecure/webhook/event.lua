@@ -12,6 +12,7 @@ local core = require "keysecure.core"
 ---@field timestamp integer    Unix milliseconds, of the header
 ---@field received_at number   Unix seconds, when its first byte came
 ---@field package signature string
+---@field package started number   milliseconds of the monotonic clock, when its first byte came
 ---@field package deadline number  milliseconds of the monotonic clock
 local Event = {}
 Event.__index = Event

@@ -179,24 +179,42 @@ function Webhook:report(host, message, event)
   end
 end
 
--- Of the data, what a journal shows: numbers of things and money, no names and nothing secret.
-local NOTED = { "consume_no", "consume_relate_no", "card_no", "type", "status", "amount",
-  "local_amount", "local_currency", "fee", "before_status", "after_status" }
+local function text(value)
+  return type(value) == "string" and value or nil
+end
 
---- Writes a line into the journal; `entry` is completed.
+local function verdict_of(event, answer)
+  if event.action == "Auth" then
+    return answer.approved and "approve" or "decline"
+  end
+  return answer.code == 0 and "taken" or "not taken"
+end
+
+-- A line of the journal. Of the data, numbers of things and money, no names and nothing secret.
+local function entry_of(event, kind, answer, reason, duplicate)
+  local monotonic, wall = core.now()
+  local data = event.data
+  return {
+    kind = kind, time = math.floor(wall), ms = math.floor(monotonic - event.started),
+    id = event.id, action = event.action, decision = verdict_of(event, answer),
+    code = answer.code, message = answer.message, reason = reason, late = kind == "late",
+    duplicate = duplicate,
+    consume_no = text(data.consume_no), consume_relate_no = text(data.consume_relate_no),
+    card_no = text(data.card_no), type = text(data.type), status = text(data.status),
+    amount = text(data.amount), local_amount = text(data.local_amount),
+    local_currency = text(data.local_currency), fee = text(data.fee),
+    before_status = text(data.before_status), after_status = text(data.after_status),
+  }
+end
+
+--- Writes a line into the journal: an "answer", or a decision that came too "late" to be one.
 ---@package
-function Webhook:note(host, event, entry)
+function Webhook:note(host, event, kind, answer, reason, duplicate)
   local journal = self.options.journal
   if not journal then
     return
   end
-  entry.time = math.floor(core.wall())
-  entry.id, entry.action = event.id, event.action
-  for _, name in ipairs(NOTED) do
-    local value = event.data[name]
-    entry[name] = type(value) == "string" and value or nil
-  end
-  entry.ms = math.floor(core.monotonic() - event.started)
+  local entry = entry_of(event, kind, answer, reason, duplicate)
   local ok, err
   if type(journal) == "function" then
     ok, err = host.call(journal, entry)
@@ -220,26 +238,12 @@ function Webhook:refuse(host, refusal)
   return door.answer(refusal)
 end
 
-local function verdict_of(event, answer)
-  if event.action == "Auth" then
-    return answer.approved and "approve" or "decline"
-  end
-  return answer.code == 0 and "taken" or "not taken"
-end
-
 local function reply(self, host, event, answer, reason, duplicate)
   if answer.status then
     return self:refuse(host, answer)
   end
-  self:note(host, event, { kind = "answer", decision = verdict_of(event, answer),
-    code = answer.code, message = answer.message, reason = reason,
-    duplicate = duplicate or false, late = false })
+  self:note(host, event, "answer", answer, reason, duplicate or false)
   return 200, decision.body(answer.code, answer.message), { ["Content-Type"] = "application/json" }
-end
-
--- Milliseconds that went by since the first byte came.
-local function already_spent(received_at)
-  return math.max(0, core.wall() - received_at * 1000)
 end
 
 local function handle(self, host, headers, body, received_at)
@@ -248,8 +252,9 @@ local function handle(self, host, headers, body, received_at)
     return self:refuse(host, refusal)
   end
   local is_auth = event.action == "Auth"
+  local monotonic, wall = core.now()
   event.received_at = received_at
-  event.started = core.monotonic() - already_spent(received_at)
+  event.started = monotonic - math.max(0, wall - received_at * 1000)
   event.deadline = event.started
     + (is_auth and self.options.budget or self.options.push_budget) * 1000
   local answer, reason, duplicate = (is_auth and authorize or deliver).answer(self, event, host)
@@ -259,16 +264,16 @@ end
 --- Answers one request, inside a host. A mistake of this library's own must not become a stack
 --- trace that the platform gets to see.
 ---@param host table
----@param headers table
+---@param headers keysecure.webhook.Headers
 ---@param body string
 ---@param received_at number
 ---@return integer status
 ---@return string body
 ---@return table<string, string> headers
 function Webhook:process(host, headers, body, received_at)
-  local ok, status, text, more = host.call(handle, self, host, headers, body, received_at)
+  local ok, status, reply_body, more = host.call(handle, self, host, headers, body, received_at)
   if ok then
-    return status, text, more
+    return status, reply_body, more
   end
   self:report(host, "internal: " .. tostring(status))
   return 200, decision.body(1, "not now"), { ["Content-Type"] = "application/json" }
@@ -292,7 +297,7 @@ function Webhook:answer(headers, body, received_at)
     errors.misuse("hook:answer: received_at: Unix seconds expected, got " .. type(received_at))
   end
   self.host = self.host or inline.new(self.options.sleep)
-  return self:process(self.host, headers, body, received_at or core.wall() / 1000)
+  return self:process(self.host, door.collect(headers), body, received_at or core.wall() / 1000)
 end
 
 --- Answers the request that OpenResty is handling, in `content_by_lua`.

@@ -6,16 +6,26 @@
 -- Several processes may write to one file: a line goes out whole, at its end. A file that was moved
 -- away (logrotate, without any signal) is noticed within a second. A full disk costs lines, never
 -- an answer: they are counted, and the count is written down once there is room again.
+--
+-- A line is with the system before its answer goes out. With a `delay` lines wait for each other
+-- and go out with one write; a process that is killed takes those that wait with it.
+-- luacheck: read globals ngx
 local cjson = require "cjson"
 local core = require "keysecure.core"
+local errors = require "keysecure.errors"
 
 local journal = {}
 
 local REOPEN = 1000 -- milliseconds
+local WAITING_MAX = 32768 -- bytes of lines, which then wait no longer
+local DELAY_MAX = 60 -- seconds
 
 ---@class keysecure.webhook.Journal
 ---@field written integer  lines
 ---@field dropped integer  lines that could not be written
+---@field package lines string[]  that wait
+---@field package count integer   of them
+---@field package size integer    their bytes
 local Journal = {}
 Journal.__index = Journal
 
@@ -61,22 +71,54 @@ local function gap(self)
   return string.format('\n{"kind":"dropped","time":%.0f,"count":%d}\n', core.wall(), self.missing)
 end
 
---- Writes a line. Never raises, never fails: what can't be written is counted.
----@param entry table
-function Journal:write(entry)
-  local ok, line = pcall(cjson.encode, entry)
-  local text = ok and line .. "\n"
-  if text and self.missing > 0 then
+local function count_lost(self, count)
+  self.dropped, self.missing = self.dropped + count, self.missing + count
+end
+
+--- Writes what waits.
+function Journal:flush()
+  local count = self.count
+  if count == 0 then
+    return
+  end
+  self.lines[count + 1] = ""
+  local text = table.concat(self.lines, "\n", 1, count + 1)
+  self.count, self.size = 0, 0
+  if self.missing > 0 then
     text = gap(self) .. text
   end
-  if text and put(self, text) then
-    self.written, self.missing = self.written + 1, 0
+  if put(self, text) then
+    self.written, self.missing = self.written + count, 0
   else
-    self.dropped, self.missing = self.dropped + 1, self.missing + 1
+    count_lost(self, count)
   end
 end
 
+-- Whether somebody will flush.
+local function is_awaited(self)
+  if self.delay and not self.awaited then
+    self.awaited = self.later(self.delay, self.on_time)
+  end
+  return self.awaited
+end
+
+--- Writes a line, or has it wait. Never raises, never fails: what can't be written is counted.
+---@param entry table
+function Journal:write(entry)
+  local ok, line = pcall(cjson.encode, entry)
+  if not ok then
+    return count_lost(self, 1)
+  end
+  self.count, self.size = self.count + 1, self.size + #line
+  self.lines[self.count] = line
+  if not is_awaited(self) or self.size > WAITING_MAX then
+    self:flush()
+  end
+end
+
+--- Writes what waits, and closes the file.
 function Journal:close()
+  self:flush()
   close(self)
 end
 
@@ -84,12 +126,37 @@ function Journal:__tostring()
   return "keysecure webhook journal " .. self.path
 end
 
+-- How to wait: as told, or with a timer of nginx, which a worker that ends calls at once.
+local function check(options)
+  local delay, later = options.delay, options.later or (ngx and ngx.timer and ngx.timer.at)
+  if delay == nil then
+    return
+  elseif type(delay) ~= "number" or not (delay > 0 and delay <= DELAY_MAX) then
+    errors.misuse("journal: delay: seconds expected, more than 0 and at most " .. DELAY_MAX)
+  elseif type(later) ~= "function" then
+    errors.misuse "journal: delay needs a function 'later' here, which says how to wait"
+  end
+  return delay, later
+end
+
+---@class keysecure.webhook.JournalOptions
+---@field delay? number  seconds that a line may wait for others, 60 at most (it does not wait)
+---@field later? fun(seconds: number, fn: fun()): boolean  has `fn` called then, and says whether it
+---  will be (in nginx: ngx.timer.at; elsewhere `delay` needs it)
+
 --- Opens a journal; the file is made where there is none.
 ---@param path string
+---@param options? keysecure.webhook.JournalOptions
 ---@return keysecure.webhook.Journal|nil
 ---@return string|nil err
-function journal.open(path)
-  local self = setmetatable({ path = path, written = 0, dropped = 0, missing = 0 }, Journal)
+function journal.open(path, options)
+  local self = setmetatable({ path = path, written = 0, dropped = 0, missing = 0, lines = {},
+    count = 0, size = 0, awaited = false }, Journal)
+  self.delay, self.later = check(options or {})
+  function self.on_time()
+    self.awaited = false
+    self:flush()
+  end
   local err
   self.file, err = open(self)
   if not self.file then

@@ -7,6 +7,20 @@ local openresty = {}
 
 local HEADERS_MAX = 100 -- looked at; more than any caller of good will sends
 
+-- nginx gives names in lower case, and a list where a header came more than once.
+local function headers_of_request()
+  local given = ngx.req.get_headers(HEADERS_MAX)
+  local headers = { timestamp = given.timestamp, signature = given.signature,
+    ["sign-version"] = given["sign-version"], ["content-type"] = given["content-type"] }
+  for name, value in pairs(headers) do
+    if type(value) == "table" then
+      headers.twice = name
+      break
+    end
+  end
+  return headers
+end
+
 -- A handler that is late keeps the request, and that keeps the connection: the answer goes out now,
 -- and the platform must not send the next question after it. nginx says `keep-alive` all the same,
 -- on a line of its own; of two options that contradict each other `close` counts (RFC 9112, 9.3).
@@ -57,7 +71,7 @@ function openresty.serve(hook)
   if not body then
     return send(host, hook:refuse(host, door.refusal(413, "the body is too large")))
   end
-  send(host, hook:process(host, ngx.req.get_headers(HEADERS_MAX), body, ngx.req.start_time()))
+  send(host, hook:process(host, headers_of_request(), body, ngx.req.start_time()))
 end
 
 return openresty

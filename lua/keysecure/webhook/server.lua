@@ -115,7 +115,7 @@ local function answer(options, stream)
   local body = headers and read_body(options, stream, headers, deadline)
   local status, text, more
   if body then
-    status, text, more = hook:process(host, headers, body, received_at)
+    status, text, more = hook:process(host, door.collect(headers), body, received_at)
   else
     status, text, more = hook:refuse(host, door.refusal(408, "the request did not come in time"))
   end

@@ -17,8 +17,8 @@ end
 
 return {
   call = protect,
-  spawn = function(fn)
-    cqueues.running():wrap(fn)
+  spawn = function(_, fn, ...)
+    cqueues.running():wrap(fn, ...)
   end,
   signal = function()
     return setmetatable({ condition = condition.new() }, Signal)

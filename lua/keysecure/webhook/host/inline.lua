@@ -4,7 +4,7 @@
 -- A host is how a webhook waits; the others are `cqueues` and `openresty` beside this file:
 --
 --   host.call(fn, …)      pcall
---   host.spawn(fn)        runs it beside the caller, or at once
+--   host:spawn(fn, …)     runs it beside the caller, or at once
 --   host.signal()         something to wait for: signal:wait(seconds), signal:raise() wakes all
 --   host.sleep(seconds)
 --   host.log(text)        the error log
@@ -29,7 +29,7 @@ function inline.new(sleep)
   end
   return {
     call = protect,
-    spawn = function(fn) fn() end,
+    spawn = function(_, fn, ...) fn(...) end,
     signal = function()
       return sleep and { wait = wait, raise = NO_SIGNAL.raise } or NO_SIGNAL
     end,

@@ -31,19 +31,23 @@ local function log(text)
   ngx.log(ngx.ERR, "keysecure webhook: ", text)
 end
 
+local Host = { call = pcall, signal = signal, sleep = ngx.sleep, log = log, waits = true }
+Host.__index = Host
+
+local function run(host, fn, ...)
+  fn(...)
+  host.running = host.running - 1
+end
+
+function Host:spawn(fn, ...)
+  self.running = self.running + 1
+  ngx.thread.spawn(run, self, fn, ...)
+end
+
 --- The host for one request; `running` counts the threads that it has spawned and that go on.
 ---@return table host
 function openresty.new()
-  local host = { call = pcall, signal = signal, sleep = ngx.sleep, log = log, waits = true,
-    running = 0 }
-  function host.spawn(fn)
-    host.running = host.running + 1
-    ngx.thread.spawn(function()
-      fn()
-      host.running = host.running - 1
-    end)
-  end
-  return host
+  return setmetatable({ running = 0 }, Host)
 end
 
 return openresty

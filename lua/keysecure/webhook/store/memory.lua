@@ -20,10 +20,20 @@ Memory.__index = Memory
 Memory.immediate = true -- it never waits
 
 local DEFAULT_SIZE = 100000 -- entries, of about 200 bytes each
+local QUIET = 60000 -- milliseconds between two complaints
+
+local function complain(message)
+  io.stderr:write("keysecure webhook: ", message, "\n")
+end
+
+---@class keysecure.webhook.store.MemoryOptions
+---@field size? integer  entries, of which the oldest goes when there are more (100,000)
+---@field on_full? fun(message: string)  told, once a minute at most, that an answer went which was
+---  still to be remembered (standard error)
+---@field now? fun(): number  milliseconds, for tests
 
 --- A store for one process.
----@param options? { size: integer?, now: (fun(): number)? }  entries, of which the oldest goes when
----  there are more; `now`: milliseconds, for tests
+---@param options? keysecure.webhook.store.MemoryOptions
 ---@return keysecure.webhook.store.Memory
 function memory.new(options)
   options = options or {}
@@ -33,7 +43,7 @@ function memory.new(options)
   end
   -- All entries also stand in a ring, in the order they were made.
   return setmetatable({ size = size, now = options.now or core.monotonic, entries = {}, ring = {},
-    position = 0 }, Memory)
+    position = 0, on_full = options.on_full or complain, quiet_until = 0 }, Memory)
 end
 
 local function alive(self, key)
@@ -43,20 +53,32 @@ local function alive(self, key)
   end
 end
 
+-- Who forgets an answer could have the purchase decided again.
+local function warn(self, now)
+  if now >= self.quiet_until then
+    self.quiet_until = now + QUIET
+    self.on_full("the store is full and forgets; make it larger than " .. self.size .. " entries")
+  end
+end
+
 -- The place in the ring that comes next belongs to the oldest entry, unless that one has been
 -- written again or deleted since.
-local function make_room(self, entry)
+local function make_room(self, entry, now)
   self.position = self.position % self.size + 1
   local oldest = self.ring[self.position]
+  self.ring[self.position] = entry
   if oldest and self.entries[oldest.key] == oldest then
     self.entries[oldest.key] = nil
+    if oldest.until_ms > now then
+      warn(self, now)
+    end
   end
-  self.ring[self.position] = entry
 end
 
 local function put(self, key, value, seconds)
-  local entry = { key = key, value = value, until_ms = self.now() + seconds * 1000 }
-  make_room(self, entry)
+  local now = self.now()
+  local entry = { key = key, value = value, until_ms = now + seconds * 1000 }
+  make_room(self, entry, now)
   self.entries[key] = entry
 end
 

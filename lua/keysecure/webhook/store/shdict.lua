@@ -1,6 +1,6 @@
 --- What was answered, for all workers of one nginx: in a `lua_shared_dict`, which never waits.
 --
---    lua_shared_dict answers 10m;      # about 15,000 authorizations
+--    lua_shared_dict answers 10m;      # holds about 20,000 authorizations
 -- luacheck: read globals ngx
 local errors = require "keysecure.errors"
 
