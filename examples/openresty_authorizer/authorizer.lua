@@ -26,6 +26,7 @@ end
 local hook = assert(webhook.from_env {
   budget = 0.6,
   on_late = on_late,
+  lease = 5, -- seconds after which somebody else posts what a worker had that died
   on_changed = "decide", -- an incremental authorization asks again, for more
   journal = assert(journal.open(os.getenv "JOURNAL" or "authorizations.jsonl")),
   store = store.new { connect = connection.acquire, release = connection.release },

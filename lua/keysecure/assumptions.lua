@@ -27,7 +27,8 @@ return {
       .. "emulator takes is in `lua/keysecure/api.lua`. A clearing takes all that is open, "
       .. "or `amount`, which may be more, whether the balance covers it or not; with `final` "
       .. "false what is left stays open for the next one. In the end the record has the "
-      .. "amount that cleared. What has cleared in part can't fail." },
+      .. "amount that cleared and, on top, what was reversed before, which has records of its "
+      .. "own: so records add up. What has cleared in part can't fail." },
   { mark = "A6",
     text = "The AES key is the UTF-8 bytes of `apiSecret`, 16, 24 or 32 of them. "
       .. "`secret_encoding` may say `base64` or `hex`." },

@@ -127,14 +127,15 @@ end
 
 -- Clearing ------------------------------------------------------------------------------------
 
--- The fee is that of what was cleared in the end.
+-- The fee is that of what was cleared in the end. What was reversed before has records of its own,
+-- so the amount includes it: records add up to the account, in whatever order they are read [A5].
 local function finish(platform, row, remark)
   local fee, list = fee_of(platform, row, row.cleared)
   ledger.withdraw(platform, row, fee)
   ledger.hold(platform, row, "0.00")
   settle_fee(platform, row, fee, list)
   platform.store:update("consumptions", row, { status = "Success", remark = remark,
-    amount = row.cleared, returned = "0.00" })
+    amount = money.add(row.cleared, row.returned) })
 end
 
 --- Clears a Pending purchase [A5]: all that is open, or `amount`, which may be more than that. With
