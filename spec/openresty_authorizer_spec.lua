@@ -266,6 +266,33 @@ nginx.describe("the authorizer on OpenResty", function()
     assert.equal("87.50 0.00", balance(holder))
   end)
 
+  it("keeps that also where more of it was approved too late twice, in any order", function()
+    local library = require "redis"
+    library.commands.eval = library.command "EVAL"
+    local client, script = server:client(), dofile "examples/openresty_authorizer/script.lua"
+    for _, order in ipairs {
+      { "ask 2000", "ask 3000", "release 2000", "release 3000" },
+      { "ask 2000", "ask 3000", "release 3000", "release 2000" },
+      { "ask 3000", "ask 2000", "release 2000", "release 3000" },
+      { "ask 2000", "release 2000", "release 2000", "ask 3000", "release 3000" },
+    } do
+      local data, holder = approved()
+      local function run(step)
+        local verb, amount = step:match "^(%l+) (%d+)$"
+        local purchase_key = "purchase:" .. data.consume_no
+        return client:eval(script, 3, "account:" .. holder, purchase_key, purchase_key, verb,
+          "Consumption", "Pending", amount, "0")
+      end
+      for _, step in ipairs(order) do
+        run(step)
+      end
+      assert.equal("87.50 12.50", balance(holder))
+      assert.equal(1, run "release 1250")
+      assert.equal("100.00 0.00", balance(holder))
+    end
+    client:quit()
+  end)
+
   it("asks for it again where it could not post it", function()
     local data, holder = approved()
     assert.not_equal(0, send("Consumption", changed(data, { amount = "x" }), "again-1"))

@@ -501,6 +501,82 @@ describe("an authorization", function()
       end)
     end)
 
+    -- The store as one that has to be waited for, `seconds` for each look.
+    local function distant(seconds)
+      local slow = setmetatable({ immediate = false }, { __index = store })
+      function slow.get(_, ...)
+        cqueues.sleep(seconds)
+        return store:get(...)
+      end
+      return slow
+    end
+
+    -- A hook with another store that approves what it can't decide, busy with something else.
+    local function busy(other, fn)
+      local hook, heard = support.hook { store = other, budget = 0.2, max_in_flight = 1,
+        on_timeout = "approve" }
+      local go
+      hook:on("Auth", function()
+        while not go do
+          cqueues.sleep(0.005)
+        end
+        return true
+      end)
+      run(function()
+        cqueues.running():wrap(function() ask(hook) end)
+        wait(function() return hook.in_flight == 1 end)
+        fn(hook, heard)
+        go = true
+      end)
+    end
+
+    it("gets that answer though this one has too much to do", function()
+      here:on("Auth", function() return false end)
+      local data = support.purchase()
+      assert.is_false((support.auth(here, data)))
+      busy(distant(0.01), function(hook, heard)
+        assert.is_false((ask(hook, data)))
+        assert.equal("duplicate", heard.journal[1].reason)
+        assert.is_true((ask(hook)))
+        assert.equal("overload", heard.journal[2].reason)
+      end)
+    end)
+
+    it("says so where it could not be known in time", function()
+      here:on("Auth", function() return false end)
+      local data = support.purchase()
+      assert.is_false((support.auth(here, data)))
+      busy(distant(0.3), function(hook, heard)
+        assert.is_true((ask(hook, data)))
+        wait(function() return #heard.errors == 1 end)
+        assert.equal("approved, though it had been declined", heard.errors[1])
+        assert.truthy(store:get("answer:" .. data.consume_no):find "\n1 ")
+      end)
+    end)
+
+    it("gets that answer while another amount is asked about", function()
+      here:on("Auth", function() return true end)
+      there:on("Auth", function() error "not here" end)
+      local small = support.purchase { amount = "1.00" }
+      assert.is_true((support.auth(here, small)))
+      local slow = distant(0)
+      function slow.add(_, ...)
+        cqueues.sleep(0.02)
+        return store:add(...)
+      end
+      there.store = slow
+      run(function()
+        local large
+        cqueues.running():wrap(function()
+          large = ask(there, support.purchase { amount = "9.00", consume_no = small.consume_no })
+        end)
+        wait(function() return there.in_flight == 1 end)
+        assert.is_true((ask(there, small)))
+        wait(function() return large ~= nil end)
+        assert.is_false(large)
+      end)
+    end)
+
     it("is not decided where the store cannot say", function()
       local broken = { get = function() return nil, "down" end }
       broken.add, broken.set, broken.delete = broken.get, broken.get, broken.get

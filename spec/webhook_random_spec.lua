@@ -3,6 +3,7 @@
 local cjson = require "cjson"
 local core = require "keysecure.core"
 local signature = require "keysecure.signature"
+local memory = require "keysecure.webhook.store.memory"
 local support = require "spec.support.webhook"
 
 local SEED = 20261123
@@ -75,7 +76,8 @@ describe("random callbacks", function()
     math.randomseed(SEED)
     local signer = assert(signature.new { app_id = support.keys.api_key,
       secret = support.keys.api_secret })
-    local hook, told = support.hook { journal = cjson.null }
+    local hook, told = support.hook { journal = cjson.null,
+      store = memory.new { size = 1000000 } }
     local seen
     hook:on("Auth", function(event)
       seen = event

@@ -5,6 +5,9 @@
 -- takes now and what it took before. So nothing is taken twice, whatever comes twice, late, or in
 -- another order than it was sent.
 --
+-- A purchase may be asked about several times, for more each time. Each amount that was approved is
+-- a field of its own ("asked 1250"), so that each can be taken back; the largest is held.
+--
 -- KEYS: the account, the purchase, the purchase that this one is about (or itself)
 -- ARGV: "ask" | "told" | "release", type, status, cents, fee in cents
 -- Answers 1 (done, approved) or 0 (not enough, released already) or -1 (there is no such account).
@@ -18,13 +21,22 @@ local function number(key, field)
   return tonumber(redis.call('HGET', key, field) or '0')
 end
 
+-- What is approved of a purchase, or told of it while it is open, whichever is more.
+local function largest(key)
+  local most = number(key, 'amount')
+  for _, field in ipairs(redis.call('HKEYS', key)) do
+    most = math.max(most, tonumber(string.match(field, '^asked (%d+)$') or '0'))
+  end
+  return most
+end
+
 local function effect(key)
   local now = redis.call('HGET', key, 'status')
   local amount, given_back = number(key, 'amount'), number(key, 'given_back')
   if redis.call('HGET', key, 'refund') then
     return 0, now == 'Success' and 0 - amount or 0
   elseif now == 'Pending' then
-    return math.max(0, amount - given_back), 0
+    return math.max(0, largest(key) - given_back), 0
   elseif now == 'Success' then
     return 0, amount - given_back + number(key, 'fee')
   end
@@ -48,28 +60,21 @@ local function ask()
   if known and known ~= 'Pending' then
     return 0
   end
-  local more = cents - (known and number(purchase, 'amount') or 0)
+  local more = cents - (known and largest(purchase) or 0)
   if more > 0 and more > number(account, 'available') then
     return 0
   end
-  local before = cents - more
-  if more > 0 then
-    redis.call('HSET', purchase, 'before', before)
-  end
-  redis.call('HSET', purchase, 'status', 'Pending', 'amount', math.max(cents, before))
+  redis.call('HSET', purchase, 'status', 'Pending', 'asked ' .. ARGV[4], 1)
   settle(purchase)
   return 1
 end
 
--- Takes an approval back that came too late; what was approved before it, or is more, stays.
+-- Takes an approval back that came too late; what else was approved, or told, stays.
 local function release()
-  if redis.call('HGET', purchase, 'status') ~= 'Pending' then
+  if redis.call('HDEL', purchase, 'asked ' .. ARGV[4]) == 0 then
     return 0
   end
-  local before = number(purchase, 'before')
-  if number(purchase, 'amount') == cents and before > 0 then
-    redis.call('HSET', purchase, 'amount', before, 'before', 0)
-  elseif number(purchase, 'amount') == cents then
+  if redis.call('HGET', purchase, 'status') == 'Pending' and largest(purchase) == 0 then
     redis.call('HSET', purchase, 'status', 'Fail')
   end
   settle(purchase)

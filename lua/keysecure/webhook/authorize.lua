@@ -56,8 +56,8 @@ end
 
 -- The store ------------------------------------------------------------------------------------
 
-local function changed(hook, host, event)
-  hook:report(host, "asked again with another amount, currency or card; declined", event)
+local function changed(cell)
+  report(cell, "asked again with another amount, currency or card; declined")
   return decision.decline()
 end
 
@@ -72,7 +72,7 @@ local function read_entry(cell, text)
   if made then
     return made, "duplicate"
   end
-  return changed(cell.hook, cell.host, cell.event), "changed"
+  return changed(cell), "changed"
 end
 
 -- Makes somebody else's answer this one's.
@@ -217,7 +217,7 @@ local function work(cell)
     cell.duplicate = true
     wait_for_other(cell)
   elseif whose == "changed" then
-    cell:settle(changed(cell.hook, cell.host, cell.event), "changed")
+    cell:settle(changed(cell), "changed")
   elseif whose == "replay" then
     cell:settle(door.refusal(409, "a signed message under another action"), "replay")
   else
@@ -229,7 +229,7 @@ local function guarded_work(cell)
   local hook = cell.hook
   local ok, err = cell.host.call(work, cell)
   hook.in_flight = hook.in_flight - 1
-  hook.deciding[cell.key] = nil
+  hook.deciding[cell.id] = nil
   if not ok then
     report(cell, "internal: " .. tostring(err))
     cell:settle(decision.decline(), "error")
@@ -238,25 +238,54 @@ end
 
 local function start(cell)
   local hook = cell.hook
-  hook.deciding[cell.key] = cell
+  hook.deciding[cell.id] = cell
   hook.in_flight = hook.in_flight + 1
   cell.host:spawn(guarded_work, cell)
+end
+
+-- Writes down what is answered already. Where something else was answered before, it is too late to
+-- say so to anybody but the operator.
+local function remember_late(cell)
+  local other = remember(cell, cell.answer)
+  if other and other.approved ~= cell.answer.approved then
+    report(cell, cell.answer.approved and "approved, though it had been declined"
+      or "declined, though it had been approved")
+  end
+end
+
+local function guarded(cell, fn, ...)
+  local ok, err = cell.host.call(fn, cell, ...)
+  if not ok then
+    report(cell, "internal: " .. tostring(err))
+  end
 end
 
 -- The clock has decided. It is written down beside the answer, which has no time to lose.
 local function give_up(cell, reason)
   if fall_back(cell, reason) then
-    cell.host:spawn(cell.host.call, remember, cell, cell.answer)
+    cell.host:spawn(guarded, cell, remember_late)
   end
 end
 
--- There is no time to begin; but a store that need not be waited for may know the answer.
-local function refuse_to_begin(cell, reason)
-  local store = cell.hook.store
-  local text = store.immediate and store:get("answer:" .. cell.key)
-  if text then
+-- There is no time to begin; but the store may know the answer, and often there is time to ask it.
+local function look_up(cell, reason)
+  local text = cell.hook.store:get("answer:" .. cell.key)
+  if text and not cell.answer then
     adopt(cell, text)
   else
+    give_up(cell, reason)
+  end
+end
+
+local function refuse_to_begin(cell, reason)
+  local hook, event = cell.hook, cell.event
+  if hook.store.immediate then
+    look_up(cell, reason)
+  elseif is_over(event) then
+    give_up(cell, reason)
+  else
+    cell.host:spawn(guarded, cell, look_up, reason)
+    cell:wait(cell.host, event.deadline)
     give_up(cell, reason)
   end
 end
@@ -275,11 +304,8 @@ local function first(cell)
   return cell.answer, cell.reason, cell.duplicate
 end
 
--- The same purchase is being decided in this process.
-local function again(cell, event, host, facts)
-  if cell.facts ~= facts then
-    return changed(cell.hook, host, event), "changed"
-  end
+-- The same is being decided in this process.
+local function again(cell, event, host)
   cell:wait(host, event.deadline)
   fall_back(cell, "timeout")
   return cell.answer, cell.reason, true
@@ -301,12 +327,12 @@ function authorize.answer(hook, event, host)
     return decision.decline(), "incomplete"
   end
   local facts = question.facts(event.data)
-  local key = question.key(hook, event.data, facts)
-  local cell = hook.deciding[key]
+  local id = event.data.consume_no .. "|" .. facts
+  local cell = hook.deciding[id]
   if cell then
-    return again(cell, event, host, facts)
+    return again(cell, event, host)
   end
-  return first(new_cell(hook, host, event, key, facts))
+  return first(new_cell(hook, host, event, id, question.key(hook, event.data, facts), facts))
 end
 
 return authorize

@@ -6,8 +6,9 @@ local core = require "keysecure.core"
 ---@field hook keysecure.Webhook
 ---@field host table                   of whoever asked first
 ---@field event keysecure.webhook.Event
----@field key string
----@field facts string|false       what was asked, where it matters
+---@field id string                under which this process knows it
+---@field key string|false         and the store, where it is a purchase
+---@field facts string|false       what was asked about that
 ---@field answer table|false       what was put in
 ---@field reason string|false      and why it is that
 ---@field duplicate boolean        somebody else has answered it
@@ -49,10 +50,12 @@ end
 ---@param hook keysecure.Webhook
 ---@param host table
 ---@param event keysecure.webhook.Event
----@param key string
+---@param id string
+---@param key? string
 ---@param facts? string
 ---@return keysecure.webhook.Cell
-return function(hook, host, event, key, facts)
-  return setmetatable({ hook = hook, host = host, event = event, key = key, facts = facts or false,
-    answer = false, reason = false, duplicate = false, signal = false }, Cell)
+return function(hook, host, event, id, key, facts)
+  return setmetatable({ hook = hook, host = host, event = event, id = id, key = key or false,
+    facts = facts or false, answer = false, reason = false, duplicate = false, signal = false },
+    Cell)
 end

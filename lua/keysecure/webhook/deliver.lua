@@ -77,7 +77,7 @@ end
 local function guarded_work(cell, handler)
   local hook = cell.hook
   local ok, err = cell.host.call(work, cell, handler)
-  hook.delivering[cell.key] = nil
+  hook.delivering[cell.id] = nil
   hook.handing = hook.handing - 1
   if not ok then
     report(cell, "internal: " .. tostring(err))
@@ -91,7 +91,7 @@ local function first(hook, host, handler, event)
     cell:settle(again_later "not now", "overload")
     return cell
   end
-  hook.delivering[cell.key] = cell
+  hook.delivering[cell.id] = cell
   hook.handing = hook.handing + 1
   host:spawn(guarded_work, cell, handler)
   return cell

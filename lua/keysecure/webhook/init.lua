@@ -26,7 +26,7 @@ local suggest = require "keysecure.suggest"
 ---@field package server_clock userdata|nil  the client's core, which has learnt the server's clock
 ---@field package handlers table<string, function>
 ---@field package store table
----@field package deciding table<string, table>    cells of purchases, by key
+---@field package deciding table<string, table>    cells of purchases, by number and facts
 ---@field package delivering table<string, table>  and of other callbacks
 ---@field package in_flight integer  authorizations being decided
 ---@field package handing integer    other callbacks with their handlers
