@@ -1,6 +1,7 @@
 --- What one nginx worker does with authorizations: verified, decided and journalled, against the
 --- same nginx that reads the body and answers a constant.
 local api = require "keysecure.api"
+local authorizer = require "spec.support.authorizer"
 local compare = require "bench.support.compare"
 local nginx = require "spec.support.nginx"
 local probe = require "keysecure.webhook.probe"
@@ -104,23 +105,12 @@ end
 
 -- The contestants ------------------------------------------------------------------------------
 
--- The modules of the example, by name.
-local function example(root)
-  local files = {}
-  for _, name in ipairs { "authorizer.lua", "connection.lua", "ledger.lua", "script.lua" } do
-    local file = assert(io.open(root .. "/examples/openresty_authorizer/" .. name))
-    files[name] = file:read "*a"
-    file:close()
-  end
-  return files
-end
-
 local function start_hook(delay)
   return start('require("hook"):serve()', "hook",
     { files = { ["hook.lua"] = (HOOK:gsub("DELAY", delay)) } })
 end
 
-local function contestants(root, store)
+local function contestants(store)
   return {
     { name = "a constant after the body", start = function()
       return start [[ ngx.req.read_body() ngx.print '{"code":0,"message":""}' ]]
@@ -136,9 +126,7 @@ local function contestants(root, store)
       client:flushall()
       client:hincrby("account:U0", "available", "1000000000000")
       client:quit()
-      return start('require("authorizer").callback()', "authorizer", {
-        files = example(root),
-        main = "env REDIS_ADDRESS=" .. store.address .. "; env JOURNAL=@dir@/journal.jsonl;" })
+      return authorizer.start(store, 1)
     end },
   }
 end
@@ -156,9 +144,9 @@ local function print_quantiles(name, found)
     found.most))
 end
 
-return function(root)
+return function()
   local store = redis.start()
-  local list = contestants(root, store)
+  local list = contestants(store)
   for _, contestant in ipairs(list) do
     contestant.run = function()
       return with_server(contestant, load)

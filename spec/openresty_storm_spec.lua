@@ -3,6 +3,7 @@
 -- the end its balances must be what the emulator's records say, and what was done, to the cent.
 --
 -- KS_STORM says how many purchases (150); 5000 take some minutes.
+local authorizer = require "spec.support.authorizer"
 local cjson = require "cjson"
 local emulators = require "spec.support.client"
 local money = require "keysecure.money"
@@ -11,33 +12,7 @@ local redis = require "spec.support.redis"
 
 local PURCHASES = tonumber(os.getenv "KS_STORM") or 150
 local HOLDERS, AT_ONCE = 3, 12
-local EXAMPLE = "examples/openresty_authorizer/"
 local DELAYS = { 0.05, 0.1, 0.2, 0.5, 1, 1, 2, 2, 5, 5, 10, 10 } -- of repeated callbacks, seconds
-
-local function files()
-  local found = {}
-  for _, name in ipairs { "authorizer.lua", "connection.lua", "ledger.lua", "script.lua" } do
-    local file = assert(io.open(EXAMPLE .. name))
-    found[name] = file:read "*a"
-    file:close()
-  end
-  return found
-end
-
-local function start_authorizer(store)
-  return nginx.start {
-    workers = 2, log_level = "error", files = files(),
-    main = "env KEYSECURE_ENVIRONMENT=emulator; env REDIS_ADDRESS=" .. store.address
-      .. "; env JOURNAL=@dir@/journal.jsonl;",
-    http = "lua_socket_log_errors off; init_by_lua_block { require 'authorizer' }",
-    server = [[
-      location = /callback { content_by_lua_block { require("authorizer").callback() } }
-      location ~ ^/accounts/(?<holder>[\w-]+)$ {
-        content_by_lua_block { require("authorizer").account(ngx.var.holder) }
-      }
-    ]],
-  }
-end
 
 -- What may become of a purchase ------------------------------------------------------------------
 
@@ -242,7 +217,7 @@ end
 local function storm(seed, kills)
   math.randomseed(seed)
   local store = redis.start()
-  local server = start_authorizer(store)
+  local server = authorizer.start(store, 2)
   local world = emulators.start { callback_url = server.address .. "/callback",
     callback_delays = DELAYS }
   local deposit = PURCHASES * 100

@@ -15,6 +15,18 @@ local function run(fn)
   assert(loop:loop(LOOP_LIMIT))
 end
 
+-- Has a hook's authorizations wait until what this answers is called; then they are approved.
+local function hold(hook)
+  local go = false
+  hook:on("Auth", function()
+    while not go do
+      cqueues.sleep(0.002)
+    end
+    return true
+  end)
+  return function() go = true end
+end
+
 -- Asks under cqueues; whether it was approved, and the milliseconds that it took.
 local function ask(hook, data, received_at, id)
   local host = require "keysecure.webhook.host.cqueues"
@@ -153,13 +165,7 @@ describe("an authorization", function()
 
     it("gives the fallback when the budget is spent, and the rest to on_late, once", function()
       local hook, told = support.hook { budget = 0.1 }
-      local go
-      hook:on("Auth", function()
-        while not go do
-          cqueues.sleep(0.005)
-        end
-        return true
-      end)
+      local approve = hold(hook)
       run(function()
         local data = support.purchase()
         local approved, took = ask(hook, data)
@@ -167,7 +173,7 @@ describe("an authorization", function()
         assert.is_true(took >= 99)
         assert.is_false((ask(hook, data))) -- and so does whoever asks now
         assert.equal(0, #told.lates)
-        go = true
+        approve()
         wait(function() return #told.lates > 0 end)
         assert.is_false((ask(hook, data)))
         assert.equal(1, #told.lates)
@@ -275,13 +281,7 @@ describe("an authorization", function()
 
     it("begins no more than it may, and answers the others at once", function()
       local hook, told = support.hook { max_in_flight = 3, budget = 0.79 }
-      local go
-      hook:on("Auth", function()
-        while not go do
-          cqueues.sleep(0.005)
-        end
-        return true
-      end)
+      local approve = hold(hook)
       run(function()
         local answers = {}
         for i = 1, 3 do
@@ -290,7 +290,7 @@ describe("an authorization", function()
         wait(function() return hook.in_flight == 3 end)
         assert.is_false((ask(hook)))
         assert.same({ "overload" }, reasons(told))
-        go = true
+        approve()
         wait(function() return #told.journal == 4 end)
         assert.same({ true, true, true }, answers)
         assert.is_true((ask(hook)))
@@ -300,20 +300,14 @@ describe("an authorization", function()
     it("begins none that will be late going by the others, but for one", function()
       local hook, told = support.hook()
       hook.usual = 10000 -- milliseconds, as after a bad minute
-      local go
-      hook:on("Auth", function()
-        while not go do
-          cqueues.sleep(0.001)
-        end
-        return true
-      end)
+      local approve = hold(hook)
       run(function()
         local first
         cqueues.running():wrap(function() first = ask(hook) end)
         wait(function() return hook.in_flight == 1 end)
         assert.is_false((ask(hook)))
         assert.same({ "overload" }, reasons(told))
-        go = true
+        approve()
         wait(function() return first ~= nil end)
         assert.is_true(first)
         assert.is_true(hook.usual < 10000)
@@ -515,18 +509,12 @@ describe("an authorization", function()
     local function busy(other, fn)
       local hook, heard = support.hook { store = other, budget = 0.2, max_in_flight = 1,
         on_timeout = "approve" }
-      local go
-      hook:on("Auth", function()
-        while not go do
-          cqueues.sleep(0.005)
-        end
-        return true
-      end)
+      local approve = hold(hook)
       run(function()
         cqueues.running():wrap(function() ask(hook) end)
         wait(function() return hook.in_flight == 1 end)
         fn(hook, heard)
-        go = true
+        approve()
       end)
     end
 
