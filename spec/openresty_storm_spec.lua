@@ -92,12 +92,13 @@ for name in pairs(fates) do
 end
 table.sort(FATES)
 
-local FAULTS = { { callback = "*", duplicate = true }, { callback = "Consumption", reorder = true },
+local FAULTS = { { callback = "Auth", duplicate = true }, { callback = "Auth", duplicate = true },
+  { callback = "Consumption", duplicate = true }, { callback = "Consumption", reorder = true },
   { callback = "Consumption", delay = 0.3 }, { callback = "*", bad_signature = true } }
 
 -- Buys something; which card's, the cents that are taken in the end, and those held.
 local function purchase(world, cards)
-  if math.random(3) == 1 then
+  if math.random(2) == 1 then
     world:control("POST", "faults", FAULTS[math.random(#FAULTS)])
   end
   local simulate, count, which = world.authorization.simulate, 1 + math.random(3000),
@@ -166,12 +167,13 @@ local function undelivered(world)
   return count
 end
 
--- How often each purchase was decided by the handler, as the journal tells it.
+-- How often the handler decided each purchase, as the journal tells it.
 local function decisions(server)
   local found = {}
   for line in io.lines(server.dir .. "/journal.jsonl") do
     local entry = line ~= "" and cjson.decode(line)
-    if entry and entry.action == "Auth" and entry.reason == "handler" and not entry.duplicate then
+    local by_handler = entry and (entry.reason == "handler" or entry.kind == "late")
+    if by_handler and entry.action == "Auth" and not entry.duplicate then
       found[entry.consume_no] = (found[entry.consume_no] or 0) + 1
     end
   end

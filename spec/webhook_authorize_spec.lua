@@ -497,10 +497,12 @@ describe("an authorization", function()
 
     -- The store as one that has to be waited for, `seconds` for each look.
     local function distant(seconds)
-      local slow = setmetatable({ immediate = false }, { __index = store })
-      function slow.get(_, ...)
-        cqueues.sleep(seconds)
-        return store:get(...)
+      local slow = { immediate = false }
+      for _, name in ipairs { "get", "add", "set", "delete" } do
+        slow[name] = function(_, ...)
+          cqueues.sleep(seconds)
+          return store[name](store, ...)
+        end
       end
       return slow
     end
@@ -547,12 +549,7 @@ describe("an authorization", function()
       there:on("Auth", function() error "not here" end)
       local small = support.purchase { amount = "1.00" }
       assert.is_true((support.auth(here, small)))
-      local slow = distant(0)
-      function slow.add(_, ...)
-        cqueues.sleep(0.02)
-        return store:add(...)
-      end
-      there.store = slow
+      there.store = distant(0.02)
       run(function()
         local large
         cqueues.running():wrap(function()
@@ -563,6 +560,75 @@ describe("an authorization", function()
         wait(function() return large ~= nil end)
         assert.is_false(large)
       end)
+    end)
+
+    it("gets one answer, also where it is found in the last moment", function()
+      for _ = 1, 10 do
+        here:on("Auth", function(event)
+          while event:time_left() > 0.002 do
+            cqueues.sleep(0.001)
+          end
+          return true
+        end)
+        there:on("Auth", function() error "not here" end)
+        run(function()
+          local data, at, first = support.purchase(), core.wall() / 1000 - 0.7, nil
+          cqueues.running():wrap(function() first = ask(here, data, at) end)
+          wait(function() return here.in_flight == 1 end)
+          local second = ask(there, data, at)
+          wait(function() return first ~= nil end)
+          assert.equal(first, second)
+        end)
+      end
+    end)
+
+    -- A store that does `fault` instead of taking an answer, so many times.
+    local function failing(times, fault)
+      local other = distant(0)
+      local add = other.add
+      function other.add(_, key, ...)
+        if key:find "^answer:" and times > 0 then
+          times = times - 1
+          return fault()
+        end
+        return add(nil, key, ...)
+      end
+      return other
+    end
+
+    for name, fault in pairs { fails = function() return nil, "down" end,
+      raises = function() error "down" end } do
+      it("is a no where the store does not take the yes, which is late: it " .. name, function()
+        local hook, heard = support.hook { store = failing(1, fault), budget = 0.79 }
+        hook:on("Auth", function() return true end)
+        local data = support.purchase()
+        assert.is_false((support.auth(hook, data)))
+        assert.equal("store", heard.journal[2].reason)
+        assert.is_true(heard.lates[1].made.approved)
+        assert.matches("down", heard.errors[1])
+        assert.is_false((support.auth(hook, data)))
+        assert.equal("duplicate", heard.journal[3].reason)
+      end)
+    end
+
+    it("is handed over once, also where the platform had told of it before", function()
+      local now = 1000000000
+      local shared = memory.new { now = function() return now end }
+      local hook, heard = support.hook { store = shared, clock = function() return now / 1000 end }
+      local calls, data = 0, support.purchase()
+      hook:on("Auth", function()
+        calls = calls + 1
+        return true
+      end)
+      hook:on("Consumption", function() end)
+      local headers, body = support.request("Consumption", data, { timestamp = now })
+      assert.equal(200, (hook:answer(headers, body)))
+      for _, minutes in ipairs { 30, 35 } do
+        now = now + minutes * 60000
+        assert.is_true((support.auth(hook, data, { timestamp = now })))
+      end
+      assert.equal(1, calls)
+      assert.equal("duplicate", heard.journal[3].reason)
     end)
 
     it("is not decided where the store cannot say", function()

@@ -76,12 +76,26 @@ describe("a journal", function()
     writer:close()
   end)
 
+  it("keeps the file that it has where it may not open it again", function()
+    local writer = assert(journal.open(path))
+    os.rename(path, path .. ".1")
+    assert(os.execute("mkdir " .. path))
+    writer.opened = writer.opened - 2000 -- two seconds later
+    assert.is_true(writer:write { number = 1 })
+    assert.same({ 1, 0 }, { writer.written, writer.dropped })
+    assert.equal(1, #lines_of(path .. ".1"))
+    writer:close()
+  end)
+
   it("counts what a full disk does not take, and tells of it afterwards", function()
     os.remove(path)
     assert(os.execute("ln -s /dev/full " .. path))
     local writer = assert(journal.open(path))
-    for number = 1, 3 do
-      writer:write { number = number }
+    local written, err = writer:write { number = 1 }
+    assert.is_nil(written)
+    assert.matches("No space", err)
+    for number = 2, 3 do
+      assert.is_true(writer:write { number = number }) -- that was said
     end
     assert.same({ 0, 3 }, { writer.written, writer.dropped })
     os.remove(path) -- room again
@@ -151,12 +165,18 @@ describe("a journal", function()
       assert.equal(2, cjson.decode(lines_of(path)[2]).count)
     end)
 
-    it("writes at once where it can't wait", function()
-      local now = assert(journal.open(path, { delay = 1,
-        later = function() return nil, "process exiting" end }))
-      now:write { number = 1 }
-      assert.equal(1, #lines_of(path))
-      now:close()
+    it("writes at once where it can't wait, or does not", function()
+      for count, later in ipairs { function() return nil, "process exiting" end,
+        function() error "no loop" end, function(_, fn)
+          fn()
+          return true
+        end } do
+        local now = assert(journal.open(path, { delay = 1, later = later }))
+        now:write { number = 1 }
+        now:write { number = 2 }
+        assert.equal(2 * count, #lines_of(path))
+        now:close()
+      end
     end)
 
     it("must know how to wait, and how long", function()

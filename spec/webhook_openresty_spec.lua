@@ -363,12 +363,12 @@ end)
 
 nginx.describe("a journal with a delay in nginx", function()
   local JOURNALLED = [[
+local journal = assert(require("keysecure.webhook.journal").open(ngx.config.prefix() .. "journal",
+  { delay = DELAY }))
 local hook = assert(require("keysecure.webhook").new {
-  api_key = "app", api_secret = "0123456789abcdef",
-  journal = assert(require("keysecure.webhook.journal").open(ngx.config.prefix()
-    .. "journal", { delay = DELAY })) })
+  api_key = "app", api_secret = "0123456789abcdef", journal = journal })
 hook:on("Auth", function() return true end)
-return hook
+return { serve = function() hook:serve() end, flush = function() journal:flush() end }
 ]]
 
   local function lines(server)
@@ -382,9 +382,10 @@ return hook
     return found
   end
 
-  local function with(delay, fn)
+  local function with(delay, fn, at_exit)
     local server = nginx.start { files = { ["hook.lua"] = (JOURNALLED:gsub("DELAY", delay)) },
-      http = "init_by_lua_block { require 'hook' }", server = SERVER }
+      http = "init_by_lua_block { require 'hook' } exit_worker_by_lua_block { " .. (at_exit or "")
+        .. " }", server = SERVER }
     for _ = 1, 3 do
       assert.is_true((auth(server, support.purchase())))
     end
@@ -405,5 +406,12 @@ return hook
       server:reload()
       server:wait(function() return lines(server) == 3 end)
     end)
+  end)
+
+  it("and, where nginx.conf says so, those of one that ends at once", function()
+    with("60", function(server)
+      os.execute("kill -TERM " .. server:workers()[1])
+      server:wait(function() return lines(server) == 3 end)
+    end, "require('hook').flush()")
   end)
 end)

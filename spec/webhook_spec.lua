@@ -483,6 +483,51 @@ describe("a webhook", function()
       end)
     end
 
+    -- Data whose consume_no has swallowed the member that follows it in the signed text.
+    local function swallowed(sent)
+      local data, times = sent.body:gsub('"consume_no":"([^"]+)"',
+        '"consume_no":"%1&local_amount=11.80"')
+      assert.equal(1, times)
+      data, times = data:gsub('"local_amount":11.80,?', "")
+      assert.equal(1, times)
+      return { headers = sent.headers, body = data }
+    end
+
+    it("nothing whose data were put otherwise, with the same signature", function()
+      local hook, told = support.hook()
+      local calls = 0
+      hook:on("Auth", function()
+        calls = calls + 1
+        return true
+      end)
+      hook:on("Consumption", function() calls = calls + 1 end)
+      local asked = request("Auth", support.purchase(), 0)
+      local other = swallowed(asked)
+      assert.equal(0, select(2, support.ask(hook, asked.headers, asked.body)).code)
+      assert.equal(409, replayed(hook, other, "Auth", "Consumption"))
+      assert.equal(1, select(2, support.ask(hook, other.headers, other.body)).code)
+      assert.equal("incomplete", told.journal[2].reason)
+      assert.equal(1, calls)
+    end)
+
+    it("no authorization that was not begun, when it comes as something else", function()
+      for _, case in ipairs { { "no handler" }, { "incomplete", { amount = cjson.null } },
+        { "timeout" } } do
+        local hook, told = support.hook()
+        local calls = 0
+        hook:on("Consumption", function() calls = calls + 1 end)
+        if case[1] ~= "no handler" then
+          hook:on("Auth", function() return true end)
+        end
+        local asked = request("Auth", support.purchase(case[2]), 0)
+        local received_at = core.wall() / 1000 - (case[1] == "timeout" and 2 or 0)
+        hook:answer(asked.headers, asked.body, received_at)
+        assert.equal(case[1], told.journal[1].reason)
+        assert.equal(409, replayed(hook, asked, "Auth", "Consumption"))
+        assert.equal(0, calls)
+      end
+    end)
+
     it("no authorization that nobody wanted when it was something else", function()
       local hook, told = support.hook()
       hook:on("Auth", function() return true end)

@@ -60,7 +60,9 @@ end
 local function run(verb, data, amount, fee)
   return with_redis(evaluate, 3, account_key(data.cardholder_no), purchase_key(data.consume_no),
     purchase_key(data.consume_relate_no or data.consume_no), verb, data.type or "",
-    data.status or "", amount, fee or "0")
+    data.status or "", amount, fee or "0",
+    table.concat({ data.amount, data.local_amount or "", data.local_currency or "",
+      data.type or "" }, "|"))
 end
 
 local function is_complete(data)

@@ -5,16 +5,17 @@
 -- takes now and what it took before. So nothing is taken twice, whatever comes twice, late, or in
 -- another order than it was sent.
 --
--- A purchase may be asked about several times, for more each time. Each amount that was approved is
--- a field of its own ("asked 1250"), so that each can be taken back; the largest is held.
+-- A purchase may be asked about several times, for more each time. Each question that was approved
+-- is a field of its own ("asked 1250 …"), so that each can be taken back; the largest is held.
 --
 -- KEYS: the account, the purchase, the purchase that this one is about (or itself)
--- ARGV: "ask" | "told" | "release", type, status, cents, fee in cents
+-- ARGV: "ask" | "told" | "release", type, status, cents, fee in cents, what was asked
 -- Answers 1 (done, approved) or 0 (not enough, released already) or -1 (there is no such account).
 return [[
 local account, purchase, related = KEYS[1], KEYS[2], KEYS[3]
 local verb, kind, status = ARGV[1], ARGV[2], ARGV[3]
 local cents, fee = tonumber(ARGV[4]), tonumber(ARGV[5])
+local asked = 'asked ' .. ARGV[4] .. ' ' .. ARGV[6]
 local KEPT = 400 * 86400 -- seconds: refunds come late
 
 local function number(key, field)
@@ -25,7 +26,7 @@ end
 local function largest(key)
   local most = number(key, 'amount')
   for _, field in ipairs(redis.call('HKEYS', key)) do
-    most = math.max(most, tonumber(string.match(field, '^asked (%d+)$') or '0'))
+    most = math.max(most, tonumber(string.match(field, '^asked (%d+) ') or '0'))
   end
   return most
 end
@@ -64,42 +65,49 @@ local function ask()
   if more > 0 and more > number(account, 'available') then
     return 0
   end
-  redis.call('HSET', purchase, 'status', 'Pending', 'asked ' .. ARGV[4], 1)
+  redis.call('HSET', purchase, 'status', 'Pending', asked, 1)
   settle(purchase)
   return 1
 end
 
 -- Takes an approval back that came too late; what else was approved, or told, stays.
 local function release()
-  if redis.call('HDEL', purchase, 'asked ' .. ARGV[4]) == 0 then
+  if redis.call('HDEL', purchase, asked) == 0 then
     return 0
   end
   if redis.call('HGET', purchase, 'status') == 'Pending' and largest(purchase) == 0 then
-    redis.call('HSET', purchase, 'status', 'Fail')
+    redis.call('HDEL', purchase, 'status') -- as if it had never been asked
   end
   settle(purchase)
   return 1
 end
 
 -- A final word is not taken back by an earlier one that comes later.
-local function is_stale(known)
+local function is_stale()
+  local known = redis.call('HGET', purchase, 'status')
   return status == 'Pending' and (known == 'Success' or known == 'Fail')
 end
 
 local function told_of_purchase()
-  if not is_stale(redis.call('HGET', purchase, 'status')) then
+  if not is_stale() then
     redis.call('HSET', purchase, 'status', status, 'amount', cents, 'fee', fee)
   end
   settle(purchase)
 end
 
 local function told_of_refund()
+  if is_stale() then
+    return
+  end
   redis.call('HSET', purchase, 'status', status, 'amount', cents, 'refund', 1)
   settle(purchase)
 end
 
 -- What is reversed lessens the purchase that it is about, known or not yet; each once.
 local function told_of_reversal()
+  if is_stale() then
+    return
+  end
   local counts = status == 'Success' and cents or 0
   local more = counts - number(purchase, 'counted')
   redis.call('HSET', purchase, 'status', status, 'counted', counts)

@@ -41,11 +41,6 @@ local function fallback(cell, reason)
   return made or decision.decline()
 end
 
--- Puts the fallback into the cell, unless something is there; whether it did.
-local function fall_back(cell, reason)
-  return not cell.answer and cell:settle(fallback(cell, reason), reason)
-end
-
 local function is_over(event)
   return core.monotonic() > event.deadline
 end
@@ -82,16 +77,21 @@ local function adopt(cell, text)
   cell:settle(made, reason)
 end
 
--- Where somebody has answered before: what, and the reason.
+-- Writes an answer down. Where somebody has answered before: what, and the reason; false and why
+-- where the store does not say so much.
 local function remember(cell, made)
   local hook = cell.hook
-  local added, known = hook.store:add("answer:" .. cell.key, entry_of(cell, made),
-    hook.options.remember)
-  if added == false then
+  local ok, added, known = cell.host.call(hook.store.add, hook.store, "answer:" .. cell.key,
+    entry_of(cell, made), hook.options.remember)
+  if not ok or added == nil then
+    return false, ok and known or added
+  elseif not added then
     return read_entry(cell, known)
-  elseif added == nil then
-    report(cell, "the answer can't be remembered: " .. tostring(known))
   end
+end
+
+local function not_remembered(cell, err)
+  report(cell, "the answer can't be remembered: " .. tostring(err))
 end
 
 -- Who answered in time may have written just before the clock decided otherwise.
@@ -100,13 +100,68 @@ local function repair(cell)
   local ok, err = hook.store:set("answer:" .. cell.key, entry_of(cell, cell.answer),
     hook.options.remember)
   if not ok then
-    report(cell, "the answer can't be remembered: " .. tostring(err))
+    not_remembered(cell, err)
   end
 end
 
+-- Answers with `made`, unless somebody has answered before.
+local function conclude(cell, made, reason)
+  local other, why = remember(cell, made)
+  if other then
+    cell:settle(other, why)
+    return
+  elseif other == false then
+    not_remembered(cell, why)
+  end
+  if not cell:settle(made, reason) then
+    repair(cell)
+  end
+end
+
+-- Writes down what is answered already. Where something else was answered before, it is too late to
+-- say so to anybody but the operator; unless that is of this very question, whose handler's side
+-- repairs it.
+local function remember_late(cell)
+  local whose = cell.claimed or guard.claim(cell)
+  if whose == "replay" or whose == "changed" then
+    return
+  end
+  local other, err = remember(cell, cell.answer)
+  if other == false then
+    not_remembered(cell, err)
+  elseif other and whose ~= "mine" and other.approved ~= cell.answer.approved then
+    report(cell, cell.answer.approved and "approved, though it had been declined"
+      or "declined, though it had been approved")
+  end
+end
+
+local function guarded(cell, fn, ...)
+  local ok, err = cell.host.call(fn, cell, ...)
+  if not ok then
+    report(cell, "internal: " .. tostring(err))
+  end
+end
+
+-- The clock has decided. A store that need not be waited for is asked first; else it is told beside
+-- the answer, which has no time to lose.
+local function give_up(cell, reason)
+  if cell.answer then
+    return
+  end
+  local made = fallback(cell, reason)
+  if cell.hook.store.immediate and not cell.answer then
+    conclude(cell, made, reason)
+  elseif cell:settle(made, reason) then
+    cell.host:spawn(guarded, cell, remember_late)
+  end
+end
+
+-- Nothing is decided without the store: better a no than two answers.
 local function store_failed(cell, err)
   report(cell, "the store: " .. tostring(err))
-  fall_back(cell, "store")
+  if not cell.answer and cell:settle(fallback(cell, "store"), "store") then
+    remember(cell, cell.answer) -- perhaps it is back
+  end
 end
 
 -- The one that holds the claim answers soon, or never.
@@ -120,8 +175,7 @@ local function wait_for_other(cell)
     end
     cell.host.sleep(POLL)
   end
-  fall_back(cell, "timeout")
-  remember(cell, cell.answer)
+  give_up(cell, "timeout")
 end
 
 -- Deciding -------------------------------------------------------------------------------------
@@ -174,17 +228,22 @@ local function late(cell, made)
   end
 end
 
--- The handler has decided. Its decision counts when it is in the cell and in the store, in that
+-- The handler has decided. Its decision counts when it is in the store and in the cell, in that
 -- process and moment; else it is late.
 local function publish(cell, made)
   if is_over(cell.event) then
-    fall_back(cell, "timeout")
-  end
-  local other, reason = remember(cell, cell.answer or made)
-  if not cell.answer and other then
-    cell:settle(other, reason)
-  elseif not cell:settle(made, "handler") and not other then
-    repair(cell)
+    give_up(cell, "timeout")
+  elseif not cell.answer then
+    local other, why = remember(cell, made)
+    if other then
+      cell:settle(other, why)
+    elseif other == false then
+      not_remembered(cell, why)
+      cell:settle(fallback(cell, "store"), "store")
+      repair(cell)
+    elseif not cell:settle(made, "handler") then
+      repair(cell)
+    end
   end
   if cell.answer ~= made then
     late(cell, made)
@@ -193,35 +252,44 @@ end
 
 local function decide(cell)
   if is_overloaded(cell.hook, cell.event) then
-    fall_back(cell, "overload")
-    return remember(cell, cell.answer)
+    return conclude(cell, fallback(cell, "overload"), "overload")
   end
   local made, reason, complaint = call_handler(cell)
   if made then
     return publish(cell, made)
   end
   report(cell, complaint)
-  if reason == "nonsense" then
-    cell:settle(decision.decline(), reason)
+  if is_over(cell.event) then
+    give_up(cell, "timeout")
+  elseif reason == "nonsense" then
+    conclude(cell, decision.decline(), reason)
+  else
+    conclude(cell, fallback(cell, reason), reason)
   end
-  fall_back(cell, is_over(cell.event) and "timeout" or reason)
-  remember(cell, cell.answer)
+end
+
+-- Claims the question; whether there is more to do. Else it is answered.
+local function claim(cell)
+  local whose, err = guard.claim(cell)
+  cell.claimed, cell.duplicate = whose or false, whose == "known"
+  if whose == "changed" then
+    cell:settle(changed(cell), "changed")
+  elseif whose == "replay" then
+    cell:settle(door.refusal(409, "a signed message under another action"), "replay")
+  elseif whose == nil then
+    store_failed(cell, err)
+  end
+  return whose == "mine" or whose == "known"
 end
 
 -- What runs beside the one that answers.
 local function work(cell)
-  local whose, err = guard.claim(cell)
-  if whose == "mine" then
-    return decide(cell)
-  elseif whose == "known" then
-    cell.duplicate = true
-    wait_for_other(cell)
-  elseif whose == "changed" then
-    cell:settle(changed(cell), "changed")
-  elseif whose == "replay" then
-    cell:settle(door.refusal(409, "a signed message under another action"), "replay")
+  if not claim(cell) then
+    return
+  elseif cell.claimed == "mine" then
+    decide(cell)
   else
-    store_failed(cell, err)
+    wait_for_other(cell)
   end
 end
 
@@ -243,51 +311,30 @@ local function start(cell)
   cell.host:spawn(guarded_work, cell)
 end
 
--- Writes down what is answered already. Where something else was answered before, it is too late to
--- say so to anybody but the operator.
-local function remember_late(cell)
-  local other = remember(cell, cell.answer)
-  if other and other.approved ~= cell.answer.approved then
-    report(cell, cell.answer.approved and "approved, though it had been declined"
-      or "declined, though it had been approved")
-  end
-end
-
-local function guarded(cell, fn, ...)
-  local ok, err = cell.host.call(fn, cell, ...)
-  if not ok then
-    report(cell, "internal: " .. tostring(err))
-  end
-end
-
--- The clock has decided. It is written down beside the answer, which has no time to lose.
-local function give_up(cell, reason)
-  if fall_back(cell, reason) then
-    cell.host:spawn(guarded, cell, remember_late)
-  end
-end
-
--- There is no time to begin; but the store may know the answer, and often there is time to ask it.
+-- There is no time to begin; but somebody may have answered before.
 local function look_up(cell, reason)
-  local text = cell.hook.store:get("answer:" .. cell.key)
-  if text and not cell.answer then
-    adopt(cell, text)
-  else
-    give_up(cell, reason)
+  if claim(cell) then
+    conclude(cell, fallback(cell, reason), reason)
   end
 end
 
+local function guarded_look_up(cell, reason)
+  local hook = cell.hook
+  guarded(cell, look_up, reason)
+  hook.looking = hook.looking - 1
+end
+
+-- A store that has to be waited for is asked as long as there is time, and not by too many.
 local function refuse_to_begin(cell, reason)
   local hook, event = cell.hook, cell.event
   if hook.store.immediate then
-    look_up(cell, reason)
-  elseif is_over(event) then
-    give_up(cell, reason)
-  else
-    cell.host:spawn(guarded, cell, look_up, reason)
+    guarded(cell, look_up, reason)
+  elseif not is_over(event) and hook.looking < hook.options.max_in_flight then
+    hook.looking = hook.looking + 1
+    cell.host:spawn(guarded_look_up, cell, reason)
     cell:wait(cell.host, event.deadline)
-    give_up(cell, reason)
   end
+  give_up(cell, reason)
 end
 
 local function first(cell)
@@ -307,8 +354,15 @@ end
 -- The same is being decided in this process.
 local function again(cell, event, host)
   cell:wait(host, event.deadline)
-  fall_back(cell, "timeout")
+  give_up(cell, "timeout")
   return cell.answer, cell.reason, true
+end
+
+-- A question that nobody is asked is a question all the same, and must not come as a push.
+local function nobody_asked(hook, host, event, reason, message)
+  hook:report(host, message, event)
+  host:spawn(host.call, guard.note, hook, event)
+  return decision.decline(), reason
 end
 
 --- Answers.
@@ -320,11 +374,10 @@ end
 ---@return boolean|nil duplicate
 function authorize.answer(hook, event, host)
   if not hook.handlers.Auth then
-    hook:report(host, "there is no handler for Auth; declined", event)
-    return decision.decline(), "no handler"
+    return nobody_asked(hook, host, event, "no handler", "there is no handler for Auth; declined")
   elseif not question.is_complete(event.data) then
-    hook:report(host, "an authorization without consume_no or amount; declined", event)
-    return decision.decline(), "incomplete"
+    return nobody_asked(hook, host, event, "incomplete",
+      "an authorization without consume_no or amount; declined")
   end
   local facts = question.facts(event.data)
   local id = event.data.consume_no .. "|" .. facts

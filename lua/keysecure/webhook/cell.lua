@@ -12,6 +12,7 @@ local core = require "keysecure.core"
 ---@field answer table|false       what was put in
 ---@field reason string|false      and why it is that
 ---@field duplicate boolean        somebody else has answered it
+---@field claimed string|false     whose it is, once that is known: see keysecure.webhook.guard
 ---@field package signal table|false
 local Cell = {}
 Cell.__index = Cell
@@ -56,6 +57,6 @@ end
 ---@return keysecure.webhook.Cell
 return function(hook, host, event, id, key, facts)
   return setmetatable({ hook = hook, host = host, event = event, id = id, key = key or false,
-    facts = facts or false, answer = false, reason = false, duplicate = false, signal = false },
-    Cell)
+    facts = facts or false, answer = false, reason = false, duplicate = false, claimed = false,
+    signal = false }, Cell)
 end

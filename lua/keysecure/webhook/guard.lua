@@ -14,8 +14,10 @@ local guard = {}
 
 local TOLD = "told" -- in place of facts, which have bars in them
 
+local LONGER = 10 -- seconds that a claim outlives its answer, so that nobody claims it in between
+
 local function add(hook, key, value)
-  return hook.store:add(key, value, hook.options.remember)
+  return hook.store:add(key, value, hook.options.remember + LONGER)
 end
 
 -- Whether this signature is new, or known as the same thing; nil and why where the store fails.
@@ -33,13 +35,17 @@ end
 
 -- The facts of a claim, or TOLD; and the signature.
 local function read(claim)
-  return claim:match "^(.*)\n(%x+)$"
+  local facts, signature = claim:match "^(.*)\n(%x+)$"
+  return facts or claim, signature
 end
 
--- Purchases can be asked about; of what can't be, no mark is needed.
+-- Purchases can be asked about; of what can't be, no mark is needed. Data that are not plain may be
+-- those of a question, put otherwise.
 local function mark(hook, event)
-  if not hook.handlers.Auth or not question.is_complete(event.data) then
+  if not hook.handlers.Auth then
     return true
+  elseif not question.is_complete(event.data) then
+    return question.is_plain(event.data)
   end
   local key = question.key(hook, event.data, question.facts(event.data))
   local added, claim = add(hook, "claim:" .. key, claim_of(TOLD, event))
@@ -48,6 +54,15 @@ local function mark(hook, event)
   end
   local facts, signature = read(claim)
   return facts == TOLD or signature ~= event.signature
+end
+
+--- Remembers a question that is not claimed.
+---@param hook keysecure.Webhook
+---@param event keysecure.webhook.Event
+---@return boolean|nil original  nil: the store failed
+---@return string|nil err
+function guard.note(hook, event)
+  return is_original(hook, event, "Auth")
 end
 
 --- Whether a push is what it says it is: nothing that was an authorization, or another push.
@@ -87,9 +102,14 @@ function guard.claim(cell)
   if not original then
     return original == false and "replay" or nil, err
   elseif facts == TOLD then
+    local marked = claim
     added, claim = add(cell.hook, "claim after all:" .. cell.key, mine)
-    if added ~= false then
-      return added and "mine", claim
+    if added then
+      -- The mark must not end before the claim that it points to.
+      cell.hook.store:set("claim:" .. cell.key, marked, cell.hook.options.remember + 2 * LONGER)
+      return "mine"
+    elseif added == nil then
+      return nil, claim
     end
     facts = read(claim)
   end

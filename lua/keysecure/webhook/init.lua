@@ -29,6 +29,7 @@ local suggest = require "keysecure.suggest"
 ---@field package deciding table<string, table>    cells of purchases, by number and facts
 ---@field package delivering table<string, table>  and of other callbacks
 ---@field package in_flight integer  authorizations being decided
+---@field package looking integer    and of those not begun, looked up in the store
 ---@field package handing integer    other callbacks with their handlers
 ---@field package usual number       milliseconds that one has taken lately, the median
 local Webhook = {}
@@ -55,8 +56,8 @@ local function build(verifier, options, server_clock)
   local store = options.store or memory.new()
   options.api_key, options.api_secret, options.secrets = nil, nil, nil
   return setmetatable({ options = options, verifier = verifier, server_clock = server_clock,
-    store = store, handlers = {}, deciding = {}, delivering = {}, in_flight = 0, handing = 0,
-    usual = 0 },
+    store = store, handlers = {}, deciding = {}, delivering = {}, in_flight = 0, looking = 0,
+    handing = 0, usual = 0 },
     Webhook)
 end
 
@@ -215,14 +216,16 @@ function Webhook:note(host, event, kind, answer, reason, duplicate)
     return
   end
   local entry = entry_of(event, kind, answer, reason, duplicate)
-  local ok, err
+  local ok, written, err
   if type(journal) == "function" then
-    ok, err = host.call(journal, entry)
+    ok, written, err = host.call(journal, entry)
   else
-    ok, err = host.call(journal.write, journal, entry)
+    ok, written, err = host.call(journal.write, journal, entry)
   end
   if not ok then
-    self:report(host, "the journal raised: " .. tostring(err), event)
+    self:report(host, "the journal raised: " .. tostring(written), event)
+  elseif not written and err then
+    self:report(host, "the journal: " .. tostring(err), event)
   end
 end
 

@@ -8,7 +8,8 @@
 -- an answer: they are counted, and the count is written down once there is room again.
 --
 -- A line is with the system before its answer goes out. With a `delay` lines wait for each other
--- and go out with one write; a process that is killed takes those that wait with it.
+-- and go out with one write; a process that is killed takes those that wait with it. (In nginx,
+-- `exit_worker_by_lua_block { journal:flush() }` has one write them that is told to end at once.)
 -- luacheck: read globals ngx
 local cjson = require "cjson"
 local core = require "keysecure.core"
@@ -38,14 +39,16 @@ local function open(self)
   return file, err
 end
 
--- A descriptor follows a file that is moved away; so it is let go once a second.
+-- A descriptor follows a file that is moved away; so it is changed for a new one every second.
+-- Where there is none to be had (a file of root's, say, that root opened before it started workers)
+-- the old one goes on.
 local function current(self)
-  if self.file and core.monotonic() - self.opened >= REOPEN then
-    self.file:close()
-    self.file = nil
-  end
-  if not self.file then
-    self.file = open(self)
+  if not self.file or core.monotonic() - self.opened >= REOPEN then
+    local file, err = open(self)
+    if file and self.file then
+      self.file:close()
+    end
+    self.file, self.fault = file or self.file, err
   end
   return self.file
 end
@@ -58,12 +61,14 @@ local function close(self)
 end
 
 local function put(self, text)
-  local file = current(self)
-  if file and file:write(text) then
-    return true
+  local file, ok = current(self), nil
+  if file then
+    ok, self.fault = file:write(text)
   end
-  close(self)
-  return false
+  if not ok then
+    close(self)
+  end
+  return ok
 end
 
 -- The line that tells of those that are missing; it also ends what a full disk cut short.
@@ -71,7 +76,11 @@ local function gap(self)
   return string.format('\n{"kind":"dropped","time":%.0f,"count":%d}\n', core.wall(), self.missing)
 end
 
-local function count_lost(self, count)
+-- The first of them is worth telling.
+local function count_lost(self, count, why)
+  if self.missing == 0 then
+    self.complaint = tostring(why)
+  end
   self.dropped, self.missing = self.dropped + count, self.missing + count
 end
 
@@ -90,30 +99,45 @@ function Journal:flush()
   if put(self, text) then
     self.written, self.missing = self.written + count, 0
   else
-    count_lost(self, count)
+    count_lost(self, count, self.fault)
   end
 end
 
 -- Whether somebody will flush.
 local function is_awaited(self)
   if self.delay and not self.awaited then
-    self.awaited = self.later(self.delay, self.on_time)
+    self.awaited = true
+    local ok, will = pcall(self.later, self.delay, self.on_time)
+    self.awaited = self.awaited and ok and will
   end
   return self.awaited
 end
 
---- Writes a line, or has it wait. Never raises, never fails: what can't be written is counted.
----@param entry table
-function Journal:write(entry)
+local function add(self, entry)
   local ok, line = pcall(cjson.encode, entry)
   if not ok then
-    return count_lost(self, 1)
+    return count_lost(self, 1, line)
   end
   self.count, self.size = self.count + 1, self.size + #line
   self.lines[self.count] = line
   if not is_awaited(self) or self.size > WAITING_MAX then
     self:flush()
   end
+end
+
+--- Writes a line, or has it wait. Never raises: what can't be written is counted, all lines of a
+--- write that failed, though some may be there.
+---@param entry table
+---@return true|nil
+---@return string|nil err  when lines begin to be missing, once
+function Journal:write(entry)
+  add(self, entry)
+  local complaint = self.complaint
+  if complaint then
+    self.complaint = nil
+    return nil, complaint
+  end
+  return true
 end
 
 --- Writes what waits, and closes the file.
@@ -126,7 +150,7 @@ function Journal:__tostring()
   return "keysecure webhook journal " .. self.path
 end
 
--- How to wait: as told, or with a timer of nginx, which a worker that ends calls at once.
+-- How to wait: as told, or with a timer of nginx, which a worker that ends in peace calls at once.
 local function check(options)
   local delay, later = options.delay, options.later or (ngx and ngx.timer and ngx.timer.at)
   if delay == nil then

@@ -13,12 +13,30 @@ local function plain(amount)
   return decimals == "" and whole or whole .. "." .. decimals
 end
 
+-- What tells one purchase from another.
+local TELLING = { "consume_no", "amount", "local_amount", "local_currency", "card_no", "type" }
+
+--- Whether what tells purchases apart is what was signed. The signed text is `key=value&key=value`
+--- without quotes: data whose consume_no is "S1&local_amount=9" have the same signature as data
+--- with both members. No number, amount, currency or type of the platform's has an `&` in it.
+---@param data table
+---@return boolean
+function question.is_plain(data)
+  for i = 1, #TELLING do
+    local value = data[TELLING[i]]
+    if type(value) == "string" and value:find("&", 1, true) then
+      return false
+    end
+  end
+  return true
+end
+
 --- Whether the data can be those of an authorization.
 ---@param data table
 ---@return boolean
 function question.is_complete(data)
   return type(data.consume_no) == "string" and data.consume_no ~= ""
-    and #data.consume_no <= NUMBER_MAX and type(data.amount) == "string"
+    and #data.consume_no <= NUMBER_MAX and type(data.amount) == "string" and question.is_plain(data)
 end
 
 --- Amounts, currency, card and type.

@@ -19,7 +19,7 @@ local Memory = {}
 Memory.__index = Memory
 Memory.immediate = true -- it never waits
 
-local DEFAULT_SIZE = 100000 -- entries, of about 200 bytes each
+local DEFAULT_SIZE = 100000 -- entries, of about 340 bytes each
 local QUIET = 60000 -- milliseconds between two complaints
 
 local function complain(message)
