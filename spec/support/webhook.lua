@@ -1,7 +1,13 @@
 --- What the specs of webhooks share: keys, requests signed by the project's own signer, and a hook
 --- that remembers what it was told.
 local cjson = require "cjson"
+local core = require "keysecure.core"
+local cqueues = require "cqueues"
+local cqueues_host = require "keysecure.webhook.host.cqueues"
+local door = require "keysecure.webhook.door"
 local webhook = require "keysecure.webhook"
+
+local LOOP_LIMIT = 60 -- seconds
 
 local support = {}
 
@@ -68,6 +74,62 @@ function support.auth(hook, data, options, id)
   local status, answer = support.ask(hook, headers, body)
   assert(status == 200, "status " .. status)
   return answer.code == 0, answer
+end
+
+-- In a loop of cqueues ---------------------------------------------------------------------------
+
+--- Runs `fn` in a loop of cqueues until all is done that it began.
+function support.run(fn)
+  local loop = cqueues.new()
+  loop:wrap(fn)
+  assert(loop:loop(LOOP_LIMIT))
+end
+
+--- Has a hook's authorizations wait until what this answers is called; then they are approved.
+function support.hold(hook)
+  local go = false
+  hook:on("Auth", function()
+    while not go do
+      cqueues.sleep(0.002)
+    end
+    return true
+  end)
+  return function() go = true end
+end
+
+--- Asks under cqueues; whether it was approved, and the milliseconds that it took.
+function support.ask_in_loop(hook, data, received_at, id)
+  local headers, body = support.request("Auth", data or support.purchase(), nil, id)
+  local from = core.monotonic()
+  local status, text = hook:process(cqueues_host, door.collect(headers), body,
+    received_at or core.wall() / 1000)
+  assert(status == 200, "status " .. status)
+  local answer = cjson.decode(text)
+  return answer.code == 0, core.monotonic() - from, answer
+end
+
+--- Asks several times at once; the answers, in the order of asking.
+function support.ask_all(hook, questions)
+  local answers, left = {}, #questions
+  for i, data in ipairs(questions) do
+    cqueues.running():wrap(function()
+      answers[i] = support.ask_in_loop(hook, data)
+      left = left - 1
+    end)
+  end
+  while left > 0 do
+    cqueues.sleep(0.005)
+  end
+  return answers
+end
+
+--- Waits, in a loop of cqueues, until `fn` answers something true.
+function support.wait(fn)
+  local limit = core.monotonic() + 20000
+  while not fn() do
+    assert(core.monotonic() < limit, "waited in vain")
+    cqueues.sleep(0.01)
+  end
 end
 
 return support

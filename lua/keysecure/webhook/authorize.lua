@@ -45,14 +45,10 @@ local function is_over(event)
   return core.monotonic() > event.deadline
 end
 
-local function report(cell, message)
-  cell.hook:report(cell.host, message, cell.event)
-end
-
 -- The store ------------------------------------------------------------------------------------
 
 local function changed(cell)
-  report(cell, "asked again with another amount, currency or card; declined")
+  cell:report("asked again with another amount, currency or card; declined")
   return decision.decline()
 end
 
@@ -91,7 +87,7 @@ local function remember(cell, made)
 end
 
 local function not_remembered(cell, err)
-  report(cell, "the answer can't be remembered: " .. tostring(err))
+  cell:report("the answer can't be remembered: " .. tostring(err))
 end
 
 -- Who answered in time may have written just before the clock decided otherwise.
@@ -130,7 +126,7 @@ local function remember_late(cell)
   if other == false then
     not_remembered(cell, err)
   elseif other and whose ~= "mine" and other.approved ~= cell.answer.approved then
-    report(cell, cell.answer.approved and "approved, though it had been declined"
+    cell:report(cell.answer.approved and "approved, though it had been declined"
       or "declined, though it had been approved")
   end
 end
@@ -138,7 +134,7 @@ end
 local function guarded(cell, fn, ...)
   local ok, err = cell.host.call(fn, cell, ...)
   if not ok then
-    report(cell, "internal: " .. tostring(err))
+    cell:report("internal: " .. tostring(err))
   end
 end
 
@@ -158,7 +154,7 @@ end
 
 -- Nothing is decided without the store: better a no than two answers.
 local function store_failed(cell, err)
-  report(cell, "the store: " .. tostring(err))
+  cell:report("the store: " .. tostring(err))
   if not cell.answer and cell:settle(fallback(cell, "store"), "store") then
     remember(cell, cell.answer) -- perhaps it is back
   end
@@ -221,10 +217,10 @@ local function late(cell, made)
   if hook.options.on_late then
     local ok, err = host.call(hook.options.on_late, event, made, answered)
     if not ok then
-      report(cell, "on_late raised: " .. tostring(err))
+      cell:report("on_late raised: " .. tostring(err))
     end
   elseif made.approved and not answered.approved then
-    report(cell, "approved too late, and there is no on_late")
+    cell:report("approved too late, and there is no on_late")
   end
 end
 
@@ -258,7 +254,7 @@ local function decide(cell)
   if made then
     return publish(cell, made)
   end
-  report(cell, complaint)
+  cell:report(complaint)
   if is_over(cell.event) then
     give_up(cell, "timeout")
   elseif reason == "nonsense" then
@@ -299,7 +295,7 @@ local function guarded_work(cell)
   hook.in_flight = hook.in_flight - 1
   hook.deciding[cell.id] = nil
   if not ok then
-    report(cell, "internal: " .. tostring(err))
+    cell:report("internal: " .. tostring(err))
     cell:settle(decision.decline(), "error")
   end
 end

@@ -32,6 +32,12 @@ function Cell:settle(answer, reason)
   return true
 end
 
+--- Tells the operator that something went wrong over this.
+---@param message string
+function Cell:report(message)
+  self.hook:report(self.host, message, self.event)
+end
+
 --- Waits until there is an answer, or the moment has come.
 ---@param host table
 ---@param deadline number  milliseconds of the monotonic clock
@@ -46,8 +52,7 @@ function Cell:wait(host, deadline)
   end
 end
 
---- A cell for what `event` asks. All its members are there from the start: tables that grow cost
---- more than any of them.
+--- A cell for what `event` asks. All its members are there from the start: it need not grow.
 ---@param hook keysecure.Webhook
 ---@param host table
 ---@param event keysecure.webhook.Event

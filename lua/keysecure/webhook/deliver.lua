@@ -21,12 +21,8 @@ local function again_later(message)
   return answer(1, message)
 end
 
-local function report(cell, message)
-  cell.hook:report(cell.host, message, cell.event)
-end
-
 local function store_failed(cell, err)
-  report(cell, "the store: " .. tostring(err))
+  cell:report("the store: " .. tostring(err))
   cell:settle(again_later "not now", "store")
 end
 
@@ -45,11 +41,11 @@ local function hand_over(cell, handler)
   if taken then
     ok, err = store:set(key, DONE, cell.hook.options.remember)
   else
-    report(cell, why)
+    cell:report(why)
     ok, err = store:delete(key)
   end
   if not ok then
-    report(cell, "the store: " .. tostring(err))
+    cell:report("the store: " .. tostring(err))
   end
   cell:settle(taken and answer(0, "") or again_later "not taken", taken and "handler" or "error")
 end
@@ -80,7 +76,7 @@ local function guarded_work(cell, handler)
   hook.delivering[cell.id] = nil
   hook.handing = hook.handing - 1
   if not ok then
-    report(cell, "internal: " .. tostring(err))
+    cell:report("internal: " .. tostring(err))
     cell:settle(again_later "not taken", "error")
   end
 end
